@@ -8,8 +8,8 @@ from newsletter.kit.html import paragraphs, plain_text, tidy, tokens
 
 # fmt: off
 SCRAPS = st.lists(st.sampled_from([
-    "<p>", "</p>", "<b", ">", "<!--", "-->", "<script>", "</script>", "&amp;", "&#8217;", "&#99999999999;", "<", "&", "</",
-    '"', "'", "=", "<img src='a' alt=\"", "<figure>", "text ", "\ud800", "\x00", "<![CDATA[", "<?x",
+    "<p>", "</p>", "<b", ">", "<!--", "-->", "<script>", "</script>", "&amp;", "&#8217;", "&#99999999999;", "<", "&",
+    "</", '"', "'", "=", "<img src='a' alt=\"", "<figure>", "text ", "\ud800", "\x00", "<![CDATA[", "<?x",
 ]), max_size=40).map("".join)
 # fmt: on
 
@@ -83,15 +83,15 @@ def test_any_input_gives_lines_that_can_be_stored(markup):
 @pytest.mark.parametrize(
     "markup",
     [
-        "<div>" * 100_000,
+        "<div>" * 60_000,
         "<b a=1>" * 500 + "<p>" * 50_000,
         "<b x=1></q>" * 50_000,
-        "<!--" * 100_000,
-        "<script" * 70_000,
-        "<a b='" * 80_000,
-        "<" * 300_000,
-        "&#" + "9" * 300_000,
-        "<a " + " " * 300_000,
+        "<!--" * 60_000,
+        "<script" * 60_000,
+        "<a b='" * 60_000,
+        "<" * 100_000,
+        "&#" + "9" * 200_000,
+        "<a " + " " * 200_000,
     ],
     ids=["deep", "formatting", "mismatched", "comments", "scripts", "quotes", "angles", "digits", "spaces"],
 )

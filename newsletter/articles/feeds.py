@@ -13,6 +13,7 @@ import datetime as dt
 import io
 import logging
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -44,7 +45,9 @@ _ROOT: Final = re.compile(r"<([A-Za-z][\w.:-]*)")
 _WEB_PAGE: Final = frozenset(
     {"a", "body", "div", "head", "html", "link", "meta", "p", "script", "span", "style", "title"}
 )
-_NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that XML 1.0 forbids
+_NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 forbids
+_MOST_DIGITS: Final = 7  # of a character's number
+_REFERENCE: Final = re.compile(r"&#(?:x([0-9A-Fa-f]+)|([0-9]+));?", re.IGNORECASE)
 
 
 def read(body: bytes, *, url: str, now: dt.datetime, content_type: str = "") -> Feed:
@@ -87,13 +90,8 @@ def _page_instead(page: str, url: str) -> str:
 
 def _xml(document: str, root: str, url: str, now: dt.datetime) -> Feed:
     _refuse_entities(document)
-    document = media.hidden(document)
-    parsed = feedparser.parse(
-        io.BytesIO(document.encode()),
-        response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
-        resolve_relative_uris=False,
-        sanitize_html=False,  # only words are kept, never markup
-    )
+    document = media.hidden(_REFERENCE.sub(_legal_reference, document))
+    parsed = _parsed(document, url)
     notes: list[str] = []
     pictures: Sequence[tuple[RawImage, ...]] = ()
     try:
@@ -110,6 +108,27 @@ def _xml(document: str, root: str, url: str, now: dt.datetime) -> Feed:
     raws = [partial(entries.story, entry, images, language=language, atom=atom) for entry, images in pairs]
     name = _FORMATS.get(parsed.version, parsed.version.upper() or "RSS")
     return _feed(entries.markup(parsed.feed, "title", atom=atom), name, raws, url, now, notes)
+
+
+def _parsed(document: str, url: str) -> feedparser.FeedParserDict:
+    try:
+        return feedparser.parse(
+            io.BytesIO(document.encode()),
+            response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
+            resolve_relative_uris=False,
+            sanitize_html=False,  # only words are kept, never markup
+        )
+    except Exception as error:  # feedparser lets through whatever its many parsers of details raise
+        log.exception("feedparser gave up on %s", url)
+        raise FeedError("The address answers with damaged XML that cannot be read; tell the site.") from error
+
+
+def _legal_reference(reference: re.Match[str]) -> str:
+    """Drop a reference to a character that XML forbids: one of them would spoil the whole document."""
+    hexadecimal, decimal = reference.groups()
+    digits, base = (hexadecimal, 16) if hexadecimal else (decimal, 10)
+    code = int(digits[-_MOST_DIGITS:], base) if len(digits.lstrip("0")) <= _MOST_DIGITS else -1
+    return reference[0] if 0 <= code <= sys.maxunicode and not _NO_XML.match(chr(code)) else ""
 
 
 class _RootReached(Exception):
@@ -142,19 +161,11 @@ def _feed(
     now: dt.datetime,
     notes: list[str],
 ) -> Feed:
-    """Clean the stories one by one: what is wrong with one of them never stops the others."""
-    stories: list[Story] = []
-    for raw in raws[:MAX_STORIES]:
-        try:
-            story = clean(raw(), base=url, now=now)
-        except Exception:  # the reason is in the log, the number in the note
-            log.exception("an item of %s could not be read", url)
-            story = None
-        stories += [story] if story else []
+    """Clean the stories and note what is odd about the feed as a whole."""
+    stories = [story for raw in raws[:MAX_STORIES] if (story := _cleaned(raw, url, now))]
     if raws and not stories:
-        raise FeedError(
-            " ".join([*notes, "None of its items has both an address and words, so nothing could be taken."])
-        )
+        what = "damaged XML" if notes else "a feed"
+        raise FeedError(f"The address answers with {what} in which no item has both address and words; tell the site.")
     left_out = min(len(raws), MAX_STORIES) - len(stories)
     if left_out:
         notes.append(f"{left_out} of {len(raws)} items have no address or no words and were left out.")
@@ -166,6 +177,15 @@ def _feed(
     return Feed(plain_text(title)[:MAX_TITLE], name, tuple(distinct), tuple(notes + shared))
 
 
+def _cleaned(raw: Callable[[], RawStory], url: str, now: dt.datetime) -> Story | None:
+    """Read and clean one item: whatever is wrong with it must not stop the others."""
+    try:
+        return clean(raw(), base=url, now=now)
+    except Exception:  # its kind cannot be known; the log has it
+        log.exception("an item of %s could not be read", url)
+        return None
+
+
 def _distinct(stories: Sequence[Story]) -> tuple[list[Story], list[str]]:
     """Merge stories of one address (the first stays) and drop GUIDs that several addresses share.
 
@@ -175,7 +195,8 @@ def _distinct(stories: Sequence[Story]) -> tuple[list[Story], list[str]]:
     notes: list[str] = []
     for story in stories:
         kept = by_url.setdefault(url_key(story.url), story)
-        if headline_key(kept.headline) != headline_key(story.headline):
+        named_twice = kept.guid == story.guid != url_key(story.url)  # two versions of one story
+        if headline_key(kept.headline) != headline_key(story.headline) and not named_twice:
             notes.append(f"“{kept.headline}” and “{story.headline}” share an address; only the first was taken.")
     uses = Counter(story.guid for story in by_url.values())
     told_apart = [

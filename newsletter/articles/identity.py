@@ -80,12 +80,10 @@ class Known:
         self._by_headline.setdefault(article.headline_key, []).append(article)
         self._met.add(article.id)
 
-    def told(self, story: Story, article: Article) -> str:
-        """Return the hash of what this source last said about ``article``; empty if it never spoke of it."""
+    def sighting(self, story: Story, article: Article) -> Sighting | None:
+        """Return where this source told of ``article`` before: under the story's GUID, else under another."""
         sighting = self._by_guid.get(story.guid)
-        if sighting is None or sighting.article_id != article.id:
-            sighting = self._by_article.get(article.id)
-        return sighting.told if sighting else ""
+        return sighting if sighting and sighting.article_id == article.id else self._by_article.get(article.id)
 
     def _found_by_guid(self, story: Story) -> Article | None:
         sighting = self._by_guid.get(story.guid)

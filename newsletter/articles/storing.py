@@ -26,6 +26,7 @@ from newsletter.articles.models import Article, Sighting, Source
 from newsletter.articles.story import Image, Story
 
 _NO_IMAGE: Final = Image(url="", alt="", alt_ok=False, caption="", credit="", width=None, height=None)
+_PLACE: Final = ("canonical_url", "url_key")
 _IMAGE: Final = tuple(f"image_{field.name}" for field in fields(Image))
 
 
@@ -59,7 +60,7 @@ def store(
             known.add(article)
             new += made
         else:
-            changed += _update(article, facts, news=known.told(story, article) not in ("", _hash(facts)), now=now)
+            changed += _update(article, facts, known.sighting(story, article), now)
         ids.append(article.id)
         told[story.guid] = {"article_id": article.id, "guid": story.guid, "told": _hash(facts), "url": story.url}
     if source is not None:
@@ -87,14 +88,16 @@ def _insert(session: Session, publication_id: int, facts: dict[str, Any], now: d
     return session.scalars(same).one(), False
 
 
-def _update(article: Article, facts: dict[str, Any], *, news: bool, now: dt.datetime) -> bool:
-    """Bring an article up to date, if its source says something new; return whether its headline or dek changed."""
-    if not news:
+def _update(article: Article, facts: dict[str, Any], before: Sighting | None, now: dt.datetime) -> bool:
+    """Bring an article up to date if its source says other than ``before``; return whether headline or dek changed."""
+    if before is None or before.told == _hash(facts):
         _fill(article, facts)
         return False
     said = {name: value for name, value in facts.items() if name not in _IMAGE and value}
     if facts["image_url"]:
         said |= {name: facts[name] for name in _IMAGE}
+    if url_key(before.url) != article.url_key:  # this source has its own address for it: a copy, which did not move
+        said = {name: value for name, value in said.items() if name not in _PLACE}
     changed = any(getattr(article, name) != said.get(name, getattr(article, name)) for name in ("headline", "dek"))
     for name, value in said.items():
         setattr(article, name, value)

@@ -31,6 +31,7 @@ _NAME: Final = re.compile(r"/?([A-Za-z][^\s/>]*)")
 _ATTRIBUTE: Final = re.compile(r"""[\s/]*(?:(>)|([^\s/>][^\s/>=]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"'][^\s>]*)?)?)""")
 _ENDLESS: Final = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{8,});?")  # no code point has so many digits
 
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f]")
 # C1 controls are Windows-1252 that somebody took for Latin-1: U+0092 is meant to be an apostrophe.
 _WINDOWS: Final = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
 # Soft hyphen, zero-width space, word joiner and its kin, byte order mark, directional
@@ -53,8 +54,7 @@ class Token(NamedTuple):
 def tidy(text: str) -> str:
     """Return ``text`` on one line: C1 controls mapped, hidden characters and needless spaces gone, in NFC."""
     text = _HIDDEN.sub("", text.translate(_WINDOWS))
-    text = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text)
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+    return unicodedata.normalize("NFC", " ".join(_CONTROLS.sub(" ", text).split()))
 
 
 def paragraphs(markup: str, *, without: frozenset[str] = frozenset()) -> list[str]:

@@ -20,7 +20,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 _TOKEN: Final = re.compile(r"/(u|p|confirm|c|o|sign-in/link|hooks/[a-z]+)/[A-Za-z0-9_.\-]{8,}")
 _PASSWORD: Final = re.compile(r"://([^/\s:@]*):[^/\s@]+@")
 
-QUIET: Final = ("httpx", "httpcore", "asyncio", "kombu", "amqp", "alembic.runtime.migration", "cssutils")
+QUIET: Final = ("httpx2", "httpcore2", "asyncio", "kombu", "amqp", "alembic.runtime.migration", "cssutils")
 
 
 def redact(text: str) -> str:

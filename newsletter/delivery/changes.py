@@ -1,0 +1,89 @@
+"""What an attempt does to its row in the ledger: one immutable change for each thing that can happen.
+
+Promise: a pure mapping from what happened to the row's next state, within the
+table of ``states``. It knows the publication's patience (back-off, retry window)
+and no database; the ledger writes what it returns.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.transports.outcomes import Accepted, Deferred, Outcome, Refused, Reply, Uncertain
+
+MIN_ATTEMPTS: Final = 5  # before a retry window that has passed ends the attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The next state of a row that is now ``expected``, and what is noted with it (texts are cut to their columns)."""
+
+    to: DeliveryState
+    expected: DeliveryState
+    delay: float | None = None  # seconds until the row is due again
+    attempts: int = 0  # what is added to the count
+    command: str | None = None
+    code: int | None = None
+    reply: str | None = None
+    relay: str | None = None
+
+
+INTENT: Final = Change(DeliveryState.SENDING, DeliveryState.CLAIMED, attempts=1)
+RELEASE_CLAIM: Final = Change(DeliveryState.PENDING, DeliveryState.CLAIMED)
+RELEASE_INTENT: Final = Change(DeliveryState.PENDING, DeliveryState.SENDING, attempts=-1)  # nothing was written
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a deferred delivery is tried again: twice as late each time, with jitter."""
+
+    first: float = 20.0  # seconds: a greylist that only wants to see us again is satisfied by it
+    longest: float = 3600.0
+    lost: float = 15.0  # after a connection that broke before the body: nobody said "later"
+
+    def delay(self, attempt: int) -> float:
+        """Return the seconds until the attempt after ``attempt`` (counted from 1)."""
+        return min(self.first * 2.0 ** (min(attempt, 16) - 1), self.longest) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+
+
+def skipped(reason: str) -> Change:
+    """The reader may no longer be mailed."""
+    return Change(DeliveryState.SKIPPED, DeliveryState.CLAIMED, reply=reason)
+
+
+def unfit(reason: str) -> Change:
+    """The message cannot be made for this reader."""
+    return Change(DeliveryState.REFUSED, DeliveryState.CLAIMED, reply=f"not rendered: {reason}")
+
+
+def of_outcome(outcome: Outcome, *, attempt: int, relay: str, window_left: float, patience: Patience) -> Change:
+    """Return what an attempt's outcome does to its row.
+
+    ``attempt`` counts from 1; ``window_left`` is what remains of the send's retry
+    window, in seconds. A 5xx at MAIL is about the sender, not the reader, so it
+    defers: a wrong password or a blocked address must not cost anyone an issue.
+    """
+    sending = DeliveryState.SENDING
+    if isinstance(outcome, Accepted):
+        return _noted(DeliveryState.ACCEPTED, outcome.reply, None, relay)
+    if isinstance(outcome, Uncertain):
+        return Change(DeliveryState.UNCERTAIN, sending, reply=outcome.why, relay=relay)
+    if isinstance(outcome, Refused) and outcome.command != "MAIL":
+        return _noted(DeliveryState.REFUSED, outcome.reply, outcome.command, relay)
+    return _deferral(outcome, attempt, relay, window_left, patience)
+
+
+def _deferral(outcome: Deferred | Refused, attempt: int, relay: str, window_left: float, patience: Patience) -> Change:
+    delay = patience.delay(attempt) if outcome.command else patience.lost * random.uniform(0.8, 1.2)  # noqa: S311 - likewise
+    if delay <= window_left or attempt < MIN_ATTEMPTS:
+        return _noted(DeliveryState.DEFERRED, outcome.reply, outcome.command, relay, delay)
+    expired = Reply(outcome.reply.code, f"expired after {attempt} attempts: {outcome.reply.text}")
+    return _noted(DeliveryState.REFUSED, expired, None, relay)
+
+
+def _noted(to: DeliveryState, reply: Reply, command: str | None, relay: str, delay: float | None = None) -> Change:
+    text = " ".join(reply.text.split("\n"))
+    return Change(to, DeliveryState.SENDING, delay, command=command, code=reply.code or None, reply=text, relay=relay)

@@ -1,0 +1,99 @@
+"""A running send as a sending process knows it: its editions ready to be filled, its place in the ledger.
+
+Promise: a frame is loaded once per process and send and stays right, since what it
+holds is frozen; only the cursor moves. It reads, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from newsletter import editions, publications
+from newsletter.audience import Links
+from newsletter.config import Settings
+from newsletter.db import now
+from newsletter.delivery.dkim import Signer
+from newsletter.delivery.models import Send, SendState
+from newsletter.delivery.personalize import Letterhead, Personalizer, Reader
+from newsletter.delivery.statements import Ticket
+from newsletter.delivery.tracking import Marks
+
+
+@dataclass(slots=True)
+class Frame:
+    """One running send. ``after`` is the claim cursor; ``found`` counts what this pass of it claimed."""
+
+    letterhead: Letterhead
+    window_left: float  # seconds of the retry window, when it was loaded
+    settings: Settings
+    after: int = 0
+    found: int = 0
+    done: bool = False  # a whole pass found nothing due
+    in_a_row: int = 0  # refusals since something was accepted
+    refused: int = 0
+    personalizers: dict[int, Personalizer] = field(default_factory=dict)  # by edition
+    loaded_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def send_id(self) -> int:
+        """The send's id."""
+        return self.letterhead.send_id
+
+    def patience_left(self) -> float:
+        """Return the seconds until the retry window ends; negative after it."""
+        return self.window_left - (time.monotonic() - self.loaded_at)
+
+    def prepare(self, session: Session, edition_id: int) -> None:
+        """Load an edition, unless it is loaded."""
+        if edition_id not in self.personalizers:
+            compiled = editions.load(session, edition_id).compiled
+            self.personalizers[edition_id] = personalizer(self.settings, self.letterhead, compiled)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One claimed delivery on its way through this process."""
+
+    frame: Frame
+    ticket: Ticket
+    attempt: int  # counted from 1: the one that is about to be made
+    edition_id: int
+    reader: Reader
+    since: float = field(default_factory=time.monotonic)  # when its lease was last known to be fresh
+
+
+def personalizer(settings: Settings, letterhead: Letterhead, compiled: editions.Compiled) -> Personalizer:
+    """Return what fills an edition for a send."""
+    links, marks = Links(settings.base_url, settings.secret), Marks(settings.secret)
+    return Personalizer(compiled, letterhead, links, marks, Signer.of(settings, letterhead.sender))
+
+
+def letterhead(session: Session, settings: Settings, send: Send) -> Letterhead:
+    """Return what all messages of a send share."""
+    publication = publications.by_id(session, send.publication_id)
+    return Letterhead(
+        send_id=send.id,
+        publication_id=publication.id,
+        slug=publication.slug,
+        sender=publication.from_address,
+        bounce_domain=settings.bounce_domain or publication.from_address.rpartition("@")[2],
+        started_at=send.started_at or send.created_at,
+    )
+
+
+def running(session: Session, settings: Settings, known: set[int], send_id: int | None = None) -> list[Frame]:
+    """Load the sends that are being sent and not ``known`` yet, oldest first; only ``send_id`` if given."""
+    statement = select(Send).where(Send.state == SendState.SENDING, Send.id.not_in(known)).order_by(Send.id)
+    if send_id is not None:
+        statement = statement.where(Send.id == send_id)
+    moment = session.scalars(select(now())).one()
+    frames = []
+    for send in session.scalars(statement):
+        head = letterhead(session, settings, send)
+        elapsed = (moment - head.started_at).total_seconds()
+        frames.append(Frame(head, send.retry_window_seconds - elapsed, settings))
+    return frames

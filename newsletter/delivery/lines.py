@@ -1,0 +1,147 @@
+"""The open connections of a sending process, as many as the work needs and the relays allow.
+
+Promise: connections are opened when there is work for them and closed when idle;
+a relay that takes fewer than configured is used with what it takes; one that is
+down leaves its share to the others. Each line takes one message at a time from
+``source``, and either reports its outcome to ``settle`` or, if nothing of it was
+written, gives it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from newsletter.delivery.personalize import Mail
+from newsletter.delivery.transports.smtp import Channel, Outcome, Relay, Timeouts, Uncertain
+from newsletter.errors import TransportError
+
+REST_SECONDS: Final = 10.0  # before a relay that refused a connection is asked for more
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class Route:
+    """One relay's connections. ``limit`` shrinks when the relay refuses more."""
+
+    relay: Relay
+    limit: int
+    messages: int  # on one connection; shrinks when the relay hangs up earlier without a word
+    opening: int = 0
+    open: int = 0
+    rests_until: float = 0.0
+    problem: str = ""
+
+
+class Lines(Generic[Item]):
+    """Runs the lines as tasks of the running loop."""
+
+    def __init__(
+        self,
+        relays: Sequence[Relay],
+        timeouts: Timeouts,
+        *,
+        source: Callable[[], Awaitable[tuple[Item, Mail] | None]],
+        give_back: Callable[[Item, Mail], None],
+        settle: Callable[[Item, Relay, Outcome], None],
+        changed: Callable[[], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self.routes = [Route(relay, relay.connections, relay.messages) for relay in relays]
+        self._timeouts, self._source, self._give_back = timeouts, source, give_back
+        self._settle, self._changed, self._failed = settle, changed, failed
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._channels: set[Channel] = set()
+
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return len(self._channels)
+
+    @property
+    def opening(self) -> int:
+        """How many are about to be."""
+        return sum(route.opening for route in self.routes)
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be sent, if no relay can be reached; else empty."""
+        if self.open or self.opening or not all(route.problem for route in self.routes):
+            return ""
+        return "; ".join(dict.fromkeys(route.problem for route in self.routes))
+
+    def want(self, more: int) -> None:
+        """Open up to ``more`` connections beyond those that are opening, spread over the relays."""
+        missing = more - self.opening
+        while missing > 0:
+            free = [route for route in self.routes if self._may_open(route)]
+            if not free:
+                return
+            route = min(free, key=lambda route: (route.open + route.opening) / route.relay.connections)
+            route.opening += 1
+            task = self._loop.create_task(self._run(route))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            missing -= 1
+
+    def kill(self, why: str) -> None:
+        """Cut every connection: what is on the wire becomes uncertain."""
+        for channel in self._channels:
+            channel.kill(why)
+
+    async def closed(self) -> None:
+        """Wait until every line has ended."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    def _may_open(self, route: Route) -> bool:
+        return route.open + route.opening < route.limit and self._loop.time() >= route.rests_until
+
+    async def _run(self, route: Route) -> None:
+        try:
+            channel = await Channel.open(route.relay, self._timeouts)
+        except TransportError as error:
+            route.opening -= 1
+            route.problem = error.message
+            route.rests_until = self._loop.time() + REST_SECONDS
+            route.limit = max(route.open, 1)
+            self._changed()
+            return
+        route.opening -= 1
+        route.open += 1
+        route.problem = ""
+        self._channels.add(channel)
+        self._changed()
+        try:
+            await self._serve(route, channel)
+            await channel.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for this line's message for ever
+            channel.kill("the line failed")
+            self._failed(error)
+        finally:
+            self._channels.discard(channel)
+            route.open -= 1
+            self._changed()
+
+    async def _serve(self, route: Route, channel: Channel) -> None:
+        while _fit(route, channel):
+            work = await self._source()
+            if work is None:
+                return
+            item, mail = work
+            if not _fit(route, channel):  # the server hung up while there was nothing to do
+                self._give_back(item, mail)
+                return
+            outcome = await channel.deliver(mail.mail_from, mail.rcpt_to, mail.message)
+            if isinstance(outcome, Uncertain) and channel.served:
+                # Some relays hang up after so many messages without saying so: do not run into it again.
+                route.messages = min(route.messages, channel.served)
+            self._settle(item, route.relay, outcome)
+
+
+def _fit(route: Route, channel: Channel) -> bool:
+    return channel.usable and channel.served < route.messages

@@ -1,0 +1,139 @@
+"""One run: claim and send, until nothing is due here and now.
+
+Promise: ``run`` returns when no running send has anything due, when it is told to
+stop, or when no relay can be reached, and leaves nothing claimed; any number of
+runs, in any number of processes, share the work row by row. It works in any
+thread, opens its own transactions, and waits for the network: never call it
+inside a transaction. A process should have one run at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import uvloop
+from sqlalchemy import insert, select, update
+
+from newsletter.config import Settings
+from newsletter.db import Database, now
+from newsletter.delivery.models import DeliveryState, Send, SenderProcess, SendState
+from newsletter.delivery.plan import begin_due
+from newsletter.delivery.recover import finish
+from newsletter.delivery.send import Options, Sender
+from newsletter.delivery.transports.relays import Relay, parse_all
+from newsletter.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+DEFAULTS: Final = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run did: attempts by outcome. ``problem`` is empty unless something stopped it early."""
+
+    sends: tuple[int, ...] = ()
+    accepted: int = 0
+    deferred: int = 0
+    refused: int = 0
+    uncertain: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+
+
+def run(
+    database: Database,
+    settings: Settings,
+    *,
+    stop: threading.Event | None = None,
+    send_id: int | None = None,
+    options: Options = DEFAULTS,
+) -> RunSummary:
+    """Begin what is due, then send until nothing is due or ``stop`` is set; only ``send_id`` if given.
+
+    After ``stop`` it returns within 30 s: what is on the wire is finished, the rest is given back.
+    """
+    begin_due(database, settings)
+    with database.read() as session:
+        running = select(Send.id).where(Send.state == SendState.SENDING)
+        found = session.scalars(running if send_id is None else running.where(Send.id == send_id)).all()
+    if not found:
+        return RunSummary()
+    try:
+        relays = parse_all(settings.smtp_url)
+    except ConfigError as error:
+        _note(database, found, error.message)
+        return RunSummary(tuple(found), problem=error.message)
+    return _run(database, settings, relays, stop or threading.Event(), send_id, options)
+
+
+def _run(
+    database: Database,
+    settings: Settings,
+    relays: Sequence[Relay],
+    stop: threading.Event,
+    send_id: int | None,
+    options: Options,
+) -> RunSummary:
+    began = time.monotonic()
+    owner = _register(database)
+    try:
+        sender = uvloop.run(_send(partial(Sender, database, settings, relays, owner), stop, send_id, options))
+    finally:
+        _unregister(database, owner)
+    sends = tuple(sender.supply.frames)
+    _note(database, sends, sender.problem)
+    for one in sends:
+        finish(database, one)
+    if sender.failure:
+        raise sender.failure
+    return RunSummary(
+        sends,
+        accepted=sender.counts[DeliveryState.ACCEPTED],
+        deferred=sender.counts[DeliveryState.DEFERRED],
+        refused=sender.counts[DeliveryState.REFUSED],
+        uncertain=sender.counts[DeliveryState.UNCERTAIN],
+        skipped=sender.supply.skipped,
+        seconds=time.monotonic() - began,
+        problem=sender.problem,
+    )
+
+
+async def _send(make: partial[Sender], stop: threading.Event, send_id: int | None, options: Options) -> Sender:
+    sender = make(options=options, send_id=send_id)
+    await sender.run(stop)
+    return sender
+
+
+def _register(database: Database) -> int:
+    """Enter this run among the owners of claims."""
+    with database.transaction() as session:
+        host = platform.node()[:120]
+        row = {"host": host, "pid": os.getpid(), "started_at": now(), "seen_at": now()}
+        return session.scalars(insert(SenderProcess).values(row).returning(SenderProcess.id)).one()
+
+
+def _unregister(database: Database, owner: int) -> None:
+    with database.transaction() as session:
+        session.execute(update(SenderProcess).where(SenderProcess.id == owner).values(stopped_at=now()))
+
+
+def _note(database: Database, sends: Sequence[int], problem: str) -> None:
+    """Tell the editor what stopped these sends, or that nothing does any more."""
+    if problem:
+        log.warning("sending stopped: %s", problem)
+    with database.transaction() as session:
+        session.execute(
+            update(Send)
+            .where(Send.id.in_(sends), Send.state == SendState.SENDING, Send.problem != problem)
+            .values(problem=problem)
+        )

@@ -1,0 +1,1 @@
+"""How bytes leave: SMTP, spoken by ourselves."""

@@ -1,0 +1,85 @@
+import pytest
+
+from newsletter.delivery import states
+from newsletter.delivery.changes import (
+    INTENT,
+    RELEASE_CLAIM,
+    RELEASE_INTENT,
+    Change,
+    Patience,
+    of_outcome,
+    skipped,
+    unfit,
+)
+from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.transports.outcomes import Accepted, Deferred, Refused, Reply, Uncertain
+
+DAY = 86_400.0
+
+
+def change(outcome, *, attempt=1, window_left=DAY):
+    return of_outcome(outcome, attempt=attempt, relay="mx:25", window_left=window_left, patience=Patience())
+
+
+def test_an_acceptance_keeps_the_reply_as_evidence():
+    expected = Change(
+        DeliveryState.ACCEPTED, DeliveryState.SENDING, code=250, reply="2.0.0 queued as X1", relay="mx:25"
+    )
+    assert change(Accepted(Reply(250, "2.0.0 queued as X1"))) == expected
+
+
+@pytest.mark.parametrize("command", ["RCPT", "DATA"])
+def test_a_5xx_is_final_and_keeps_its_command(command):
+    found = change(Refused(command, Reply(550, "5.1.1 No such user\n5.1.1 really")))
+    assert (found.to, found.command, found.code) == (DeliveryState.REFUSED, command, 550)
+    assert found.reply == "5.1.1 No such user 5.1.1 really"
+
+
+def test_a_5xx_at_mail_is_about_the_sender_and_costs_no_reader_an_issue():
+    found = change(Refused("MAIL", Reply(530, "5.7.0 Authentication required")))
+    assert (found.to, found.command, found.code) == (DeliveryState.DEFERRED, "MAIL", 530)
+
+
+def test_a_4xx_is_tried_again_later_and_later():
+    delays = [change(Deferred("RCPT", Reply(451, "later")), attempt=n).delay for n in range(1, 9)]
+    assert 16 <= delays[0] <= 24
+    assert all(0.8 * 20 * 2**n <= delay <= 1.2 * 20 * 2**n for n, delay in enumerate(delays[:6]))
+    assert delays[-1] <= 1.2 * 3600
+
+
+def test_a_connection_lost_before_the_body_is_tried_again_soon():
+    found = change(Deferred(None, Reply(0, "the server closed the connection")))
+    assert (found.to, found.code, found.command) == (DeliveryState.DEFERRED, None, None)
+    assert found.delay < 20
+
+
+def test_after_the_window_and_five_attempts_a_deferral_is_a_refusal_that_says_so():
+    later = Deferred("RCPT", Reply(451, "4.2.2 Mailbox busy"))
+    assert change(later, attempt=4, window_left=-1).to is DeliveryState.DEFERRED
+    expired = change(later, attempt=5, window_left=-1)
+    assert (expired.to, expired.command) == (DeliveryState.REFUSED, None)
+    assert expired.reply == "expired after 5 attempts: 4.2.2 Mailbox busy"
+    assert change(later, attempt=5, window_left=DAY).to is DeliveryState.DEFERRED
+
+
+def test_a_lost_reply_is_uncertain_and_never_due_again_by_itself():
+    found = change(Uncertain("the server closed the connection"))
+    assert (found.to, found.delay, found.reply) == (DeliveryState.UNCERTAIN, None, "the server closed the connection")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        INTENT,
+        RELEASE_CLAIM,
+        RELEASE_INTENT,
+        skipped("unsubscribed"),
+        unfit("bad address"),
+        change(Accepted(Reply(250, ""))),
+        change(Refused("RCPT", Reply(550, ""))),
+        change(Deferred("DATA", Reply(451, ""))),
+        change(Uncertain("lost")),
+    ],
+)
+def test_every_change_is_in_the_table_of_transitions(made):
+    assert made.to in states.DELIVERY[made.expected]

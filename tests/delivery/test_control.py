@@ -1,0 +1,147 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from factories.delivery import Inbox, begun, rows, scheduled, status, with_relay
+
+from newsletter import delivery, issues
+from newsletter.delivery.models import DeliveryState, SendState
+from newsletter.errors import NotFound, Refused
+from newsletter.issues import IssueState
+from newsletter.kit import smtpd, wake
+
+ANA, BEN, CAROL = "ana@example.org", "ben@example.org", "carol@example.org"
+VERBS = (delivery.pause, delivery.resume, delivery.cancel, delivery.retry)
+
+
+@pytest.fixture
+def inbox():
+    return Inbox()
+
+
+@pytest.fixture
+def relayed(settings, inbox):
+    with smtpd.Server(inbox) as server:
+        yield with_relay(settings, server)
+
+
+def do(database, verb, send_id, **more):
+    with database.transaction() as session:
+        return verb(session, send_id, **more)
+
+
+def in_mid_send(database, settings, inbox, act, *, readers=2000, after=100):
+    """Run a send, do something in the middle of it, and wait for the run."""
+    send_id = begun(database, settings, readers)
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(delivery.run, database, settings)
+        inbox.wait_for(after)
+        act(send_id)
+        running.result(timeout=60)
+    return send_id
+
+
+def test_a_pause_in_mid_send_stops_it_and_a_resume_serves_the_rest_once(database, relayed, inbox):
+    send_id = in_mid_send(database, relayed, inbox, lambda send_id: do(database, delivery.pause, send_id))
+    paused = status(database, send_id)
+    assert paused.state is SendState.PAUSED
+    assert 100 <= paused.accepted < 2000
+    assert paused.pending == 2000 - paused.accepted
+    assert delivery.run(database, relayed).accepted == 0
+    assert do(database, delivery.resume, send_id).state is SendState.SENDING
+    delivery.run(database, relayed)
+    assert inbox.received == {f"reader{n}@example.org": 1 for n in range(1, 2001)}
+    assert status(database, send_id).summary == "complete"
+
+
+def test_after_a_pause_has_returned_nothing_new_goes_out_but_what_was_on_the_wire(database, relayed, inbox):
+    seen = []
+
+    def act(send_id):
+        do(database, delivery.pause, send_id)
+        seen.append(sum(inbox.received.values()))
+        time.sleep(0.5)
+
+    in_mid_send(database, relayed, inbox, act)
+    assert sum(inbox.received.values()) - seen[0] <= 2 * 4
+
+
+def test_a_cancel_in_mid_send_calls_off_the_rest_and_keeps_what_was_accepted(database, relayed, inbox):
+    send_id = in_mid_send(database, relayed, inbox, lambda send_id: do(database, delivery.cancel, send_id))
+    found = status(database, send_id)
+    assert found.state is SendState.CANCELLED
+    assert found.accepted == inbox.received.total()
+    assert found.skipped == 2000 - found.accepted
+    assert {row.reply for row in rows(database, send_id).values() if row.state is DeliveryState.SKIPPED} == {
+        "cancelled"
+    }
+    with database.read() as session:
+        assert issues.get(session, found.issue).state is IssueState.SENT
+    for verb in (delivery.resume, delivery.retry, delivery.pause, delivery.cancel):
+        with pytest.raises(Refused, match="cancelled"):
+            do(database, verb, send_id)
+
+
+def test_pauses_and_resumes_at_any_moment_lose_and_double_nobody(database, relayed, inbox):
+    send_id = begun(database, relayed, 1500)
+    over = threading.Event()
+
+    def fidget():
+        while not over.is_set():
+            do(database, delivery.pause, send_id)
+            do(database, delivery.resume, send_id)
+            over.wait(0.02)
+
+    with ThreadPoolExecutor(1) as beside:
+        fidgeting = beside.submit(fidget)
+        for _ in range(20):
+            delivery.run(database, relayed)
+        over.set()
+        fidgeting.result(timeout=30)
+    delivery.run(database, relayed)
+    assert inbox.received == {f"reader{n}@example.org": 1 for n in range(1, 1501)}
+    assert status(database, send_id).summary == "complete"
+
+
+def test_a_retry_serves_those_who_have_not_got_it_and_nobody_else(database, relayed, inbox):
+    inbox.at_rcpt = {ANA: ["550 5.1.1 No such user"], BEN: ["451 4.7.1 Later"]}
+    inbox.at_data = {CAROL: [smtpd.Answer(drop=True)]}
+    send_id = scheduled(database, 5, addresses=(ANA, BEN, CAROL))
+    delivery.run(database, relayed)
+    before = status(database, send_id)
+    assert (before.refused, before.deferred, before.uncertain, before.accepted) == (1, 1, 1, 5)
+    assert do(database, delivery.retry, send_id).pending == 2
+    delivery.run(database, relayed)
+    assert inbox.accepted[ANA] == inbox.accepted[BEN] == 1
+    assert inbox.received[CAROL] == 1
+    assert status(database, send_id).summary == "complete with 1 uncertain"
+    do(database, delivery.retry, send_id, uncertain=True)
+    delivery.run(database, relayed)
+    assert inbox.received[CAROL] == 2
+    assert status(database, send_id).summary == "complete"
+
+
+def test_a_resume_and_a_retry_wake_the_workers(database, relayed):
+    send_id = begun(database, relayed, 3)
+    hints = []
+    wake.register(lambda topic, ident: hints.append((topic, ident)))
+    do(database, delivery.pause, send_id)
+    do(database, delivery.resume, send_id)
+    do(database, delivery.retry, send_id)
+    wake.register(None)
+    assert hints == [("deliver", send_id)] * 2
+
+
+def test_a_send_that_has_not_begun_can_only_be_cancelled(database):
+    send_id = scheduled(database, 3)
+    for verb in (delivery.pause, delivery.resume, delivery.retry):
+        with pytest.raises(Refused, match="scheduled"):
+            do(database, verb, send_id)
+    assert do(database, delivery.cancel, send_id).state is SendState.CANCELLED
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_send_that_does_not_exist_is_not_found(database, verb):
+    with pytest.raises(NotFound):
+        do(database, verb, 404)

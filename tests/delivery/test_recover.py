@@ -1,0 +1,192 @@
+import datetime as dt
+
+import pytest
+from factories.delivery import Inbox, begun, rows, status, with_relay
+from sqlalchemy import select, update
+
+from newsletter import delivery
+from newsletter.delivery import statements
+from newsletter.delivery.changes import INTENT, of_outcome
+from newsletter.delivery.models import Delivery, DeliveryState, SendState
+from newsletter.delivery.statements import Ticket
+from newsletter.delivery.transports.outcomes import Accepted, Refused, Reply
+from newsletter.kit import smtpd
+from newsletter.publications import UncertainPolicy
+
+ME, OTHER = 7, 8
+RELAY = "smtp://127.0.0.1:1"
+
+
+@pytest.fixture
+def relayed(settings):
+    return settings.model_copy(update={"smtp_url": (RELAY,)})
+
+
+def claimed(database, send_id, owner=ME, limit=10):
+    with database.connection() as connection:
+        found = statements.claim(connection, owner, send_id, 0, limit)
+    return [Ticket(send_id, one.seq, one.epoch) for one in found]
+
+
+def write(database, tickets, change, owner=ME):
+    with database.connection() as connection:
+        return statements.write(connection, owner, [(ticket, change) for ticket in tickets])
+
+
+def outcome(reply):
+    return of_outcome(reply, attempt=1, relay="mx:25", window_left=1e6, patience=delivery.Patience())
+
+
+def age(database, send_id, *, seconds):
+    """Let so much time pass for the rows of a send."""
+    with database.transaction() as session:
+        for row in session.scalars(select(Delivery).where(Delivery.send_id == send_id)):
+            for name in ("lease_until", "outcome_at", "not_before"):
+                if (instant := getattr(row, name)) is not None:
+                    setattr(row, name, instant - dt.timedelta(seconds=seconds))
+
+
+def crashed(database, settings, *, policy=UncertainPolicy.ASSUME_ACCEPTED):
+    """A send of six: two accepted, two on the wire and two claimed by a process that is no more."""
+    send_id = begun(database, settings, 6, uncertain_policy=policy)
+    tickets = claimed(database, send_id)
+    assert write(database, tickets[:4], INTENT) == 4
+    assert write(database, tickets[:2], outcome(Accepted(Reply(250, "2.0.0 Ok")))) == 2
+    return send_id, tickets
+
+
+def test_while_the_lease_holds_nothing_is_touched(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    delivery.recover(database)
+    found = status(database, send_id)
+    assert (found.accepted, found.sending, found.claimed) == (2, 2, 2)
+
+
+def test_after_the_lease_the_claimed_are_pending_and_the_sending_uncertain(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    found = status(database, send_id)
+    assert (found.accepted, found.uncertain, found.pending) == (2, 2, 2)
+    assert [row.seq for row in rows(database, send_id).values() if row.state is DeliveryState.UNCERTAIN] == [3, 4]
+
+
+def test_a_zombie_changes_nothing_after_its_lease(database, relayed):
+    send_id, tickets = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    assert write(database, tickets[4:], INTENT) == 0
+    again = claimed(database, send_id, owner=OTHER)
+    assert [(one.seq, one.epoch) for one in again] == [(5, 3), (6, 3)]
+    assert write(database, tickets[4:], INTENT) == 0
+    assert write(database, again, INTENT, owner=ME) == 0
+    assert write(database, again, INTENT, owner=OTHER) == 2
+    assert write(database, tickets[4:], outcome(Accepted(Reply(250, "late")))) == 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "state"),
+    [
+        (Accepted(Reply(250, "2.0.0 at last")), DeliveryState.ACCEPTED),
+        (Refused("DATA", Reply(554, "5.7.1 no")), DeliveryState.REFUSED),
+    ],
+)
+def test_a_reply_that_its_owner_reads_after_all_is_evidence(database, relayed, reply, state):
+    send_id, tickets = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    assert write(database, tickets[2:3], outcome(reply)) == 1
+    assert rows(database, send_id)["reader3@example.org"].state is state
+
+
+def test_the_policy_decides_after_a_quarter_of_an_hour_without_evidence(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    age(database, send_id, seconds=800)
+    delivery.recover(database)
+    assert status(database, send_id).uncertain == 2
+    age(database, send_id, seconds=101)
+    delivery.recover(database)
+    assert status(database, send_id).accepted == 4
+    assert "assumed accepted" in rows(database, send_id)["reader3@example.org"].reply
+
+
+def test_the_policy_send_again_sends_again_even_after_the_send_was_complete(database, settings):
+    inbox = Inbox()
+    inbox.at_data["reader2@example.org"] = [smtpd.Answer(drop=True)]
+    with smtpd.Server(inbox) as server:
+        relayed = with_relay(settings, server)
+        send_id = begun(database, relayed, 3, uncertain_policy=UncertainPolicy.SEND_AGAIN)
+        delivery.run(database, relayed)
+        assert status(database, send_id).summary == "complete with 1 uncertain"
+        age(database, send_id, seconds=901)
+        delivery.recover(database)
+        assert status(database, send_id).state is SendState.SENDING
+        delivery.run(database, relayed)
+    assert inbox.received["reader2@example.org"] == 2
+    assert status(database, send_id).summary == "complete"
+
+
+def test_the_policy_hold_leaves_it_to_a_person(database, relayed):
+    send_id, _ = crashed(database, relayed, policy=UncertainPolicy.HOLD)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    age(database, send_id, seconds=90_000)
+    delivery.recover(database)
+    assert status(database, send_id).uncertain == 2
+
+
+def test_evidence_settles_what_is_uncertain_and_nothing_else(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    with database.transaction() as session:
+        assert delivery.settle(session, send_id, 3, evidence="opened")
+        assert not delivery.settle(session, send_id, 3, evidence="opened")
+        assert not delivery.settle(session, send_id, 1, evidence="opened")
+        assert not delivery.settle(session, send_id, 5, evidence="opened")
+    assert rows(database, send_id)["reader3@example.org"].reply == "evidence: opened"
+
+
+def test_a_cancelled_send_is_looked_after_until_its_wire_is_settled(database, relayed):
+    send_id, _ = crashed(database, relayed, policy=UncertainPolicy.SEND_AGAIN)
+    with database.transaction() as session:
+        delivery.cancel(session, send_id)
+    delivery.recover(database)
+    assert status(database, send_id).sending == 2
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    age(database, send_id, seconds=90_000)
+    delivery.recover(database)
+    found = status(database, send_id)
+    assert (found.state, found.accepted, found.uncertain, found.skipped) == (SendState.CANCELLED, 2, 2, 2)
+    assert _unsettled(database, send_id) == 0
+
+
+def test_recovering_ends_a_send_that_nobody_else_ended(database, relayed):
+    send_id = begun(database, relayed, 2)
+    with database.transaction() as session:
+        session.execute(update(Delivery).values(state=DeliveryState.ACCEPTED))
+    delivery.recover(database)
+    assert status(database, send_id).summary == "complete"
+
+
+def test_an_uncertain_delivery_of_a_complete_send_is_settled_and_then_left_alone(database, relayed):
+    send_id = begun(database, relayed, 2)
+    tickets = claimed(database, send_id)
+    write(database, tickets, INTENT)
+    write(database, tickets[:1], outcome(Accepted(Reply(250, "Ok"))))
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    assert status(database, send_id).summary == "complete with 1 uncertain"
+    assert _unsettled(database, send_id) == 1
+    age(database, send_id, seconds=901)
+    delivery.recover(database)
+    assert status(database, send_id).summary == "complete"
+    assert _unsettled(database, send_id) == 0
+
+
+def _unsettled(database, send_id):
+    with database.read() as session:
+        return session.get(delivery.models.Send, send_id).unsettled

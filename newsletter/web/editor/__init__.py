@@ -1,0 +1,1 @@
+"""The studio: pages where the desk assembles, approves, sends and looks back."""

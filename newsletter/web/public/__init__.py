@@ -1,0 +1,1 @@
+"""Reader pages: joining, the archive, confirming, leaving, preferences. All work without JavaScript."""

@@ -1,0 +1,1 @@
+"""Counted links and the picture that tells of an opened mail."""

@@ -1,0 +1,1 @@
+"""The demonstration: an invented newsroom, its readers, their mailboxes, and one week of their lives."""

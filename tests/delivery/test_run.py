@@ -101,7 +101,7 @@ def test_a_deferred_delivery_waits_its_time_and_the_send_goes_on(database, relay
     delivery.run(database, relayed)
     waiting = rows(database, send_id)[ANA]
     assert (waiting.state, waiting.command, waiting.code) == (delivery.DeliveryState.DEFERRED, "RCPT", 451)
-    assert 40 < (waiting.not_before - waiting.outcome_at).total_seconds() < 80
+    assert 15 < (waiting.not_before - waiting.outcome_at).total_seconds() < 25
     assert status(database, send_id).state is SendState.SENDING
     assert delivery.run(database, relayed).accepted == 0
 

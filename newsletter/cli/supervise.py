@@ -235,10 +235,11 @@ class Supervisor:
         for one in self._running:
             for line in one.tail.new_lines():
                 if self.echo and not one.program.quiet:
-                    print(f"{one.program.name:>8} | {line}", file=sys.stderr)  # noqa: T201 - the terminal is the door
+                    self._say(f"{one.program.name:>8} | {line}")
 
     def _say(self, line: str) -> None:
-        print(line, file=sys.stderr)  # noqa: T201 - the terminal is the door
+        with contextlib.suppress(OSError):  # nobody listens any more; the programs must be minded all the same
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is the door
 
 
 def _ending(code: int) -> str:

@@ -15,7 +15,7 @@ from newsletter.delivery.queries import (
     status,
 )
 from newsletter.delivery.recover import recover, settle
-from newsletter.delivery.render import render_for
+from newsletter.delivery.render import first_mails, render_for
 from newsletter.delivery.run import RunSummary, run
 from newsletter.delivery.send import Options
 
@@ -30,6 +30,7 @@ __all__ = [
     "SenderRow",
     "begin_due",
     "cancel",
+    "first_mails",
     "pause",
     "recipient_of",
     "recipients",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, literal, select
 from sqlalchemy.orm import Session
 
 from newsletter import audience
@@ -33,40 +34,44 @@ class Loaded:
 
 def load(session: Session, frame: Frame, claimed: Sequence[Claimed]) -> Loaded:
     """Look up the recipients of claimed rows (in the order of ``seq``) and sort out who may not be mailed."""
-    head = frame.letterhead
-    rows = {row.seq: row for statement in _lookups(head.send_id, claimed) for row in session.execute(statement)}
-    reasons = audience.ineligible(session, head.publication_id, [rows[one.seq].subscriber_id for one in claimed])
-    jobs, skipped = [], []
+    publication_id = frame.letterhead.publication_id
+    rows = {row[0]: row for row in _rows(session, frame, claimed)}
+    fallen = [row[1] for row in rows.values() if not row[-1]]
+    reasons = audience.ineligible(session, publication_id, fallen)
+    loaded = Loaded([], [])
     for one in claimed:
-        row = rows[one.seq]
-        ticket = Ticket(head.send_id, one.seq, one.epoch)
-        if reason := reasons.get(row.subscriber_id):
-            skipped.append((ticket, reason))
-            continue
-        frame.prepare(session, row.edition_id)
-        reader = Reader(
-            one.seq, row.subscriber_id, row.address, row.first_name, row.last_name, row.attributes, row.tracking
-        )
-        jobs.append(Job(frame, ticket, one.attempt + 1, row.edition_id, reader))
-    return Loaded(jobs, skipped)
+        *reader, edition_id, _eligible = rows[one.seq]
+        ticket = Ticket(frame.send_id, one.seq, one.epoch)
+        if reason := reasons.get(reader[1]):
+            loaded.skipped.append((ticket, reason))
+        else:
+            frame.prepare(session, edition_id)
+            loaded.jobs.append(Job(frame, ticket, one.attempt + 1, edition_id, Reader(*reader)))
+    return loaded
 
 
-def _lookups(send_id: int, claimed: Sequence[Claimed]) -> list[Select[Any]]:
-    """Return one range for rows that lie together, which is usual, else lists of rows."""
-    whole = select(
+def _rows(session: Session, frame: Frame, claimed: Sequence[Claimed]) -> list[Row[*tuple[Any, ...]]]:
+    """Read one range if the rows lie together, which is usual, else lists of rows."""
+    lookup = _lookup(frame.letterhead.publication_id).where(Recipient.send_id == frame.send_id)
+    seqs = [one.seq for one in claimed]
+    if seqs[-1] - seqs[0] < 2 * len(seqs):
+        return list(session.execute(lookup.where(Recipient.seq.between(seqs[0], seqs[-1]))))
+    pieces = [seqs[start : start + ASK_AT_ONCE] for start in range(0, len(seqs), ASK_AT_ONCE)]
+    return [row for piece in pieces for row in session.execute(lookup.where(Recipient.seq.in_(piece)))]
+
+
+@cache
+def _lookup(publication_id: int) -> Select[*tuple[Any, ...]]:
+    """Select what a ``Reader`` is made of, the edition, and whether the reader is still eligible."""
+    eligible = audience.eligible(publication_id).where(audience.Subscriber.id == Recipient.subscriber_id)
+    return select(
         Recipient.seq,
         Recipient.subscriber_id,
-        Recipient.edition_id,
         Recipient.address,
         Recipient.first_name,
         Recipient.last_name,
         Recipient.attributes,
         Recipient.tracking,
-    ).where(Recipient.send_id == send_id)
-    first, last = claimed[0].seq, claimed[-1].seq
-    if last - first < 2 * len(claimed):
-        return [whole.where(Recipient.seq.between(first, last))]
-    seqs = [one.seq for one in claimed]
-    return [
-        whole.where(Recipient.seq.in_(seqs[start : start + ASK_AT_ONCE])) for start in range(0, len(seqs), ASK_AT_ONCE)
-    ]
+        Recipient.edition_id,
+        eligible.order_by(None).with_only_columns(literal(1)).correlate(Recipient).exists(),
+    )

@@ -55,6 +55,7 @@ class Lines(Generic[Item]):
         self._settle, self._changed, self._failed = settle, changed, failed
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._most = sum(relay.connections for relay in relays)
         self._channels: set[Channel] = set()
 
     @property
@@ -76,6 +77,8 @@ class Lines(Generic[Item]):
 
     def want(self, more: int) -> None:
         """Open up to ``more`` connections beyond those that are opening, spread over the relays."""
+        if len(self._tasks) >= self._most:
+            return
         missing = more - self.opening
         while missing > 0:
             free = [route for route in self.routes if self._may_open(route)]

@@ -16,6 +16,8 @@ from sqlalchemy import JSON, Enum
 from newsletter.db import UtcDateTime
 from newsletter.migrations.tables import metadata
 
+BATCH = "render_as_batch"  # SQLite alters a table by copying it; the first revision has nothing to copy
+
 
 def _render(kind: str, item: object, autogen: AutogenContext) -> str | Literal[False]:
     """Write our column types as plain ones, so that a revision never depends on the program's later code."""
@@ -32,7 +34,7 @@ def _render(kind: str, item: object, autogen: AutogenContext) -> str | Literal[F
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    render_as_batch=True,  # SQLite alters a table by copying it
+    render_as_batch=context.config.attributes.get(BATCH, True),
     render_item=_render,
 )
 context.run_migrations()

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from alembic import command
+from alembic.script import Script
 
 from newsletter.db import Database
 from newsletter.migrations.upgrading import configuration, head, upgrade
@@ -29,10 +30,14 @@ def main(message: str) -> None:
             upgrade(database)
         config = configuration()
         config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+        config.attributes["render_as_batch"] = bool(head())
         with database.engine.connect() as connection:
             config.attributes["connection"] = connection
-            command.revision(config, message, autogenerate=True, rev_id=number)
+            written = command.revision(config, message, autogenerate=True, rev_id=number)
         database.dispose()
+    assert isinstance(written, Script)
+    path = Path(written.path)
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "# ###" not in line))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The web room."""
+"""The door for people: ``newsletter.web.app.create_app`` makes the application."""

@@ -63,6 +63,7 @@ def headers_for(path: str, *, secure: bool) -> dict[str, str]:
         "Referrer-Policy": "strict-origin-when-cross-origin",
         "Permissions-Policy": PERMISSIONS,
         "Cross-Origin-Opener-Policy": "same-origin",
+        "Cache-Control": "no-cache",
     }
     if secure:
         headers["Strict-Transport-Security"] = "max-age=31536000"

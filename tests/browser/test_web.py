@@ -90,6 +90,9 @@ def opened(browser, served):
         yield window
 
 
+WEB_VERSION = "/n/meridian/1"  # the mail's own layout, in a sandbox where nobody's script runs; test_mail.py judges it
+
+
 def reader_pages(database, app_links, week):
     """Every kind of page that readers see, with links of a reader who reads, one who left and one who waits."""
     with database.transaction() as session:
@@ -102,7 +105,7 @@ def reader_pages(database, app_links, week):
     publication = week.publication_id
     return [
         "/n/meridian",
-        "/n/meridian/1",
+        WEB_VERSION,
         f"/u/{app_links.leave_token(publication, reading)}",
         f"/u/{app_links.leave_token(publication, left)}",
         f"/p/{app_links.preferences_token(publication, reading)}",
@@ -111,6 +114,10 @@ def reader_pages(database, app_links, week):
         "/sign-in",
         "/sign-in/link/some-key",
     ]
+
+
+def _but_the_mail(paths):
+    return [path for path in paths if path != WEB_VERSION]
 
 
 @pytest.fixture
@@ -122,7 +129,7 @@ def public(database, settings, week):
 def test_axe_finds_nothing_on_any_page(opened, key, week, public, scheme, width):
     studio = opened(key=key, color_scheme=scheme, viewport={"width": width, "height": 900})
     reader = opened(color_scheme=scheme, viewport={"width": width, "height": 900})
-    for page, paths in ((studio, [*week.pages(), "/studio/nothing"]), (reader, public)):
+    for page, paths in ((studio, [*week.pages(), "/studio/nothing"]), (reader, _but_the_mail(public))):
         for path in paths:
             page.goto(path)
             found = Axe().run(page, options=WCAG)
@@ -166,7 +173,7 @@ def test_reader_pages_run_no_script_and_ask_nobody_else(opened, served, public):
     page = opened()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    for path in public[:1] + public[2:6]:
+    for path in _but_the_mail(public[:6]):
         asked.clear()
         page.goto(path)
         assert all(url.startswith(served.url) for url in asked), path

@@ -62,7 +62,9 @@ def supervise(tmp_path):
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
     PidFiles(tmp_path / "run").stop_all(0.1)
 
 
@@ -91,6 +93,19 @@ def test_what_programs_print_reaches_the_log_and_standard_error(supervise, tmp_p
     line = process.stderr.readline()
     assert line.startswith("     one | pid ")
     assert (tmp_path / "logs" / "one.log").read_text() == line.partition("| ")[2]
+
+
+def test_a_terminal_that_went_away_stops_nothing(supervise, tmp_path):
+    chatty = "import time\nwhile True: print('line', flush=True); time.sleep(0.02)"
+    process = supervise(("one", "", chatty))
+    assert process.stdout.readline() == "READY\n"
+    pid = _pid(tmp_path, "one")
+    process.stderr.close()
+    size = (tmp_path / "logs" / "one.log").stat().st_size
+    eventually(lambda: (tmp_path / "logs" / "one.log").stat().st_size > size + 100)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert not started_at(pid)
 
 
 def test_a_second_start_is_refused_and_names_the_first(supervise):

@@ -51,7 +51,7 @@ def test_a_hint_makes_a_worker_send_at_once(start, broker, settings, due_send, m
     send = due_send()
     with Waker(settings) as waker:
         waker.send("deliver", send)
-    mailbox.wait_for(READER, seconds=5)
+    mailbox.wait_for(READER, seconds=8)
     eventually(_complete(database, send))
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(15) == 0
@@ -61,7 +61,7 @@ def test_a_hint_makes_a_worker_send_at_once(start, broker, settings, due_send, m
 def test_without_a_broker_the_work_is_found_all_the_same(start, due_send, mailbox, database):
     send = due_send()
     worker = start(*WORKER)
-    mailbox.wait_for(READER, seconds=15)
+    mailbox.wait_for(READER)
     eventually(_complete(database, send))
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(15) == 0
@@ -79,7 +79,7 @@ def test_a_worker_consumes_again_after_the_brokers_death(start, settings, due_se
         send = due_send()
         with Waker(settings) as waker:
             waker.send("deliver", send)
-        mailbox.wait_for(READER, seconds=15)
+        mailbox.wait_for(READER)
 
 
 def test_a_consumer_that_fell_silent_is_connected_anew(start, broker, settings):
@@ -98,8 +98,8 @@ def test_beat_makes_workers_look_and_both_can_be_seen(start, broker, settings, d
     worker = start(*WORKER)
     _ready(worker)
     due_send()
-    mailbox.wait_for(READER, seconds=10)
-    found = eventually(lambda: seen if (seen := living(settings)).beats else None)
+    mailbox.wait_for(READER)
+    found = eventually(lambda: seen if (seen := living(settings)).beats and seen.workers else None)
     assert found.workers[0].startswith(f"worker-{worker.pid}@")
     assert found.beats[0].startswith("beat@")
     for beat in beats:
@@ -116,7 +116,7 @@ def test_nobody_can_be_seen_without_a_broker(settings):
 def test_celerys_own_command_runs_the_same_worker(start, broker, due_send, mailbox):
     due_send()
     worker = start("-m", "celery", "-A", "worker", "worker", "--concurrency", "2")
-    mailbox.wait_for(READER, seconds=15)
+    mailbox.wait_for(READER)
     assert "2 (thread)" in worker.log.read_text(), "the pool is the one that the configuration chooses"
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(15) == 0

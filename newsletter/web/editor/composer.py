@@ -56,7 +56,8 @@ def show(visit: Visit, issue_id: int, *, status: int = 200, kept: Unsaved | None
     with visit.reading() as session:
         issue = issues.get(session, issue_id)
         publication = publications.by_id(session, issue.publication_id)
-        editable = issue.state in EDITABLE and visit.may(Role.WRITER)
+        open_still = issue.state in EDITABLE
+        editable = open_still and visit.may(Role.WRITER)
         return visit.page(
             "editor/composer.html",
             status=status,
@@ -64,7 +65,7 @@ def show(visit: Visit, issue_id: int, *, status: int = 200, kept: Unsaved | None
             publication=publication,
             editable=editable,
             kept=kept,
-            findings=editions.preflight(session, issue_id, visit.site.settings),
+            findings=editions.preflight(session, issue_id, visit.site.settings) if open_still else None,
             tray=_tray(session, issue) if editable else None,
             sends=delivery.sends_of(session, issue_id),
         )

@@ -110,7 +110,7 @@ class TestPages:
         box.add(Fate.REFUSED, mail_from="", rcpt_to=CROWD[1], reply="550 5.1.1 no")
         page = client.get("/")
         assert [row.text() for row in html(page).css(".rows a")] == [CROWD[1], CROWD[0]]
-        assert [dd.text() for dd in html(page).css(".facts dd")] == ["1", "1", "0", "0"]
+        assert [dd.text().strip() for dd in html(page).css(".facts dd")] == ["1", "1", "0", "0"]
         assert "550 5.1.1 no" in words(page)
 
     def test_the_list_is_read_in_pages(self, box, client):

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DATABASE ?= sqlite
 TESTS ?= tests
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench revision lock clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ format: .venv/dev ## Rewrite the code in the house's format
 bench: .venv/dev ## Measure: sending, and the steps that make an edition
 	$(BIN)/python bench/editions.py
 	$(BIN)/python bench/send.py
+
+revision: .venv/dev ## Write the next migration from what the models say now (MESSAGE="subscribers get a language")
+	$(BIN)/python -m newsletter.migrations.revise "$(MESSAGE)"
 
 lock: .venv/dev ## Resolve the dependencies anew into the two lock files (needs uv)
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url -q -o requirements.lock

@@ -14,7 +14,7 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     @cached_property
     def broker(self) -> str:
         """The Celery broker's address in force."""
-        return self.broker_url or f"redis+socket://{self.data_dir.resolve() / 'valkey' / 'valkey.sock'}"
+        return self.broker_url or f"redis+socket://{quote(str(self.data_dir.resolve()))}/valkey/valkey.sock"
 
     @property
     def embedded_broker(self) -> bool:

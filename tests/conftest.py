@@ -11,7 +11,7 @@ from newsletter import config
 
 sys.path.insert(0, str(Path(__file__).parent))  # factories and fixtures are imported by name
 
-pytest_plugins = ["fixtures.browsers", "fixtures.databases", "fixtures.mail"]
+pytest_plugins = ["fixtures.browsers", "fixtures.databases", "fixtures.mail", "journeys.magazine"]
 
 
 @pytest.fixture

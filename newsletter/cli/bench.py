@@ -37,12 +37,13 @@ from newsletter.config import Settings
 from newsletter.db import Database
 from newsletter.delivery.transports.smtp import Accepted, Channel, Relay
 from newsletter.errors import Refused
-from newsletter.kit import smtpd
+from newsletter.kit import clock, smtpd
 from newsletter.migrations.tables import metadata
 
 CONNECTIONS: Final = 64
 PREPARED: Final = 500  # different messages for the limit, sent again and again
 STORIES: Final = 5
+NAMES: Final = ("Ana", "Benjamin", "Chloé", "Dmitri", "Elif", "Farah", "Giulia", "Hàn", "Inês", "Johannes", "Kwame")
 BASE_URL: Final = "https://news.example.org"
 NOTE: Final = """Dear {{ first_name | default("reader") }},
 
@@ -183,7 +184,7 @@ def _prepare(database: Database, settings: Settings, recipients: int) -> int:
         subject = '{{ first_name | default("Reader") }}, your week'
         issues.edit(session, draft.id, version=draft.version, subject=subject, note=NOTE)
         issues.approve(session, draft.id, by="bench@example.org")
-    rows = "".join(f"reader{n}@example{n % 97}.org,Reader {n}\n" for n in range(recipients))
+    rows = "".join(f"reader{n}@example{n % 97}.org,{NAMES[n % len(NAMES)]}\n" for n in range(recipients))
     file = io.BytesIO(f"email,first_name\n{rows}".encode())
     with progress("importing") as told:
         audience.import_csv(
@@ -204,7 +205,7 @@ def _prepare(database: Database, settings: Settings, recipients: int) -> int:
 
 
 def _article(publication_id: int, n: int) -> Article:
-    seen = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=n)
+    seen = clock.now() - dt.timedelta(minutes=n)
     return Article(
         publication_id=publication_id,
         canonical_url=f"https://example.org/2026/11/a-story-with-a-usual-address-{n}",

@@ -23,6 +23,7 @@ from newsletter.editions import Compiled, Slot
 from newsletter.editions.encoding import FOLD, phrase
 from newsletter.editions.words import one_line
 
+REMEMBERED: Final = 4096  # encoded values of one field
 SHORT_ENOUGH: Final = 60  # a display name and an address that share one header line
 
 
@@ -83,7 +84,7 @@ class Personalizer:
         for n, slot in enumerate(compiled.slots):
             self._holes.setdefault(slot, []).append(2 * n + 1)
         self._fill_constants()
-        self._fields = [(slot, places) for slot, places in self._holes.items() if slot.field]
+        self._fields = [(_Encoder(slot), places) for slot, places in self._holes.items() if slot.field]
         self._others = [(slot.name, places) for slot, places in self._holes.items() if not slot.field]
 
     def _fill_constants(self) -> None:
@@ -116,12 +117,31 @@ class Personalizer:
         parts = self._parts.copy()
         for name, places in self._others:
             _put(parts, places, values[name])
-        for slot, places in self._fields:
-            _put(parts, places, slot.encode(reader.word(slot.field)))
+        for encoder, places in self._fields:
+            _put(parts, places, encoder.of(reader.word(encoder.field)))
         message = b"".join(parts)
         if self._signer:
             message = self._signer.sign(message, at=self._signed_at)
         return Mail(mail_from, reader.address, message)
+
+
+class _Encoder:
+    """Encodes the values of one field for one place, and remembers them: names repeat."""
+
+    __slots__ = ("_known", "_slot", "field")
+
+    def __init__(self, slot: Slot) -> None:
+        self.field = slot.field
+        self._slot = slot
+        self._known: dict[str, bytes] = {}
+
+    def of(self, word: str) -> bytes:
+        found = self._known.get(word)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[word] = self._slot.encode(word)
+        return found
 
 
 def mailbox(name: str, address: str) -> bytes:

@@ -58,6 +58,9 @@ def encoded_words(text: str) -> list[bytes]:
     raw = text.encode()
     quoted = len(_ESCAPED_WORD.sub(_hex, raw.replace(b" ", b"_")))
     form = _q_word if quoted <= len(raw) * 4 / 3 else _b_word
+    whole = form(text)
+    if len(whole) <= WORD:  # usual for a name, and once for every mail
+        return [whole]
     words: list[bytes] = []
     piece = ""
     for character in text:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from journeys.house import House
 
-pytest_plugins = ["journeys.magazine"]
-
 
 @pytest.fixture
 def house(databases, mailbox, tmp_path):

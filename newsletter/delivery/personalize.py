@@ -20,11 +20,10 @@ from newsletter.delivery.dkim import Signer
 from newsletter.delivery.tracking import Marks
 from newsletter.delivery.transports.channel import safe_path
 from newsletter.editions import Compiled, Slot
-from newsletter.editions.encoding import FOLD, phrase
+from newsletter.editions.encoding import mailbox
 from newsletter.editions.words import one_line
 
 REMEMBERED: Final = 4096  # encoded values of one field
-SHORT_ENOUGH: Final = 60  # a display name and an address that share one header line
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +141,6 @@ class _Encoder:
                 self._known.clear()
             found = self._known[word] = self._slot.encode(word)
         return found
-
-
-def mailbox(name: str, address: str) -> bytes:
-    """Return the value of ``To``: the address, with the name before it if there is one."""
-    bare = b"<%b>" % address.encode()
-    if not name:
-        return bare
-    short = name.isascii() and len(name) + len(address) < SHORT_ENOUGH
-    return phrase(name) + (b" " if short else FOLD) + bare
 
 
 def _put(parts: list[bytes], places: Sequence[int], value: bytes) -> None:

@@ -77,10 +77,8 @@ class Visit:
 
     def insist_form_is_ours(self) -> None:
         """Raise ``Forbidden`` for a form that another site sent, or that was made for another session."""
-        sent = self.fields.get(FORM_TOKEN) or self.request.headers.get("x-form-token", "")
-        if not security.is_ours(
-            self.request, base_url=self.site.settings.base_url, token=sent, expected=self.form_token
-        ):
+        sent, base_url = self.fields.get(FORM_TOKEN, ""), self.site.settings.base_url
+        if not security.is_ours(self.request, base_url=base_url, token=sent, expected=self.form_token):
             raise Forbidden("This form was not sent from a page of yours; go back, reload the page and try again.")
 
     def may(self, role: Role) -> bool:

@@ -1,9 +1,7 @@
 """The weekly in a real browser: readable by axe, within the window, in the theme's fonts and colours."""
 
-import os
 import random
 import re
-import shutil
 
 import pytest
 from factories import editions as make
@@ -14,11 +12,6 @@ from newsletter.publications.brand import DEFAULT, checked
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 ISSUES = {
     "week": make.week(),
@@ -61,18 +54,6 @@ def document(name):
     kind, issue, direction = DOCUMENTS[name]
     composed = compose(issue, make.publication(direction=direction), make.BASE_URL)
     return composed.html if kind == "mail" else composed.web_html
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("Chromium is neither on PATH nor named by CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The studio and the reader pages in a real browser: used, measured, and judged by axe."""
 
 import contextlib
-import os
 import re
-import shutil
 import threading
 
 import pytest
@@ -21,26 +19,9 @@ from newsletter.web.app import create_app
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 EMAIL = "admin@meridian.example"
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 375)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("Chromium is neither on PATH nor named by CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

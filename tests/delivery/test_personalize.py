@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from newsletter import editions
 from newsletter.audience import Links
 from newsletter.delivery.dkim import Signer
-from newsletter.delivery.personalize import Letterhead, Personalizer, Reader, mailbox
+from newsletter.delivery.personalize import Letterhead, Personalizer, Reader
 from newsletter.delivery.tracking import Marks
 from newsletter.delivery.transports.channel import safe_path
 from newsletter.editions import Compiled, Slot
@@ -161,16 +161,3 @@ def test_with_a_key_every_message_is_signed():
     assert mail.message.startswith(b"DKIM-Signature: v=1; a=ed25519-sha256;")
     assert mail.message.endswith(PERSONALIZER.mail(ANA).message)
     assert b"t=%d;" % STARTED.timestamp() in mail.message
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("", b"<ana@example.org>"),
-        ("Ana Lopes", b"Ana Lopes <ana@example.org>"),
-        ("Lopes, Ana", b'"Lopes, Ana" <ana@example.org>'),
-        ("José", b"=?utf-8?b?Sm9zw6k=?=\r\n <ana@example.org>"),
-    ],
-)
-def test_the_name_stands_before_the_address_as_headers_demand(name, expected):
-    assert mailbox(name, "ana@example.org") == expected

@@ -3,10 +3,11 @@ import email.policy
 import quopri
 from email.header import decode_header, make_header
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from newsletter.editions.encoding import encoded_words, header_text, phrase, quoted_printable
+from newsletter.editions.encoding import encoded_words, header_text, mailbox, phrase, quoted_printable
 from newsletter.editions.words import cleaned, one_line
 
 TEXTS = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(".= \n\té=😀ب")), max_size=400)
@@ -62,12 +63,12 @@ def test_a_header_is_read_back_as_it_was_written(text):
 @example("Zoë, <script>")
 def test_a_display_name_is_read_back_as_it_was_written(text):
     raw = phrase(text)
-    (mailbox,) = _read_header(b"From", raw + b" <desk@example.org>").addresses
-    assert mailbox.addr_spec == "desk@example.org"
+    (author,) = _read_header(b"From", raw + b" <desk@example.org>").addresses
+    assert author.addr_spec == "desk@example.org"
     if b"=?" in raw:  # the newer parser keeps the blank between two words of a phrase; RFC 2047, 6.2, drops it
         assert str(make_header(decode_header(raw.decode()))) == text
     else:
-        assert mailbox.display_name == text
+        assert author.display_name == text
 
 
 @given(TEXTS.map(one_line).filter(bool))
@@ -75,3 +76,17 @@ def test_encoded_words_never_break_a_character(text):
     for word in encoded_words(text):
         assert len(word) <= 75
         assert str(_read_header(b"Subject", word))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("", b"<ana@example.org>"),
+        ("Ana Lopes", b"Ana Lopes <ana@example.org>"),
+        ("Lopes, Ana", b'"Lopes, Ana" <ana@example.org>'),
+        ("José", b"=?utf-8?b?Sm9zw6k=?= <ana@example.org>"),
+        ("Ana " * 16 + "Lopes", b"Ana " * 16 + b"Lopes\r\n <ana@example.org>"),
+    ],
+)
+def test_a_name_stands_before_its_address_and_is_folded_when_a_line_is_too_short(name, expected):
+    assert mailbox(name, "ana@example.org") == expected

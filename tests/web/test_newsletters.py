@@ -39,7 +39,7 @@ def add(desk, url, **fields):
 def test_a_source_is_read_as_soon_as_it_is_added(desk, feeds, database, weekly):
     page = desk.follow(add(desk, feeds.url("/feed"), section="Europe"))
     assert "Found 1 new story." in words(page)
-    row = html(page).css_first("tbody tr")
+    row = html(page).css_first("#sources li")
     assert "The Meridian" in row.text()
     assert row.css_first(".chip").text() == "healthy"
     with database.read() as session:
@@ -50,8 +50,8 @@ def test_a_source_that_cannot_be_read_says_why_where_the_editor_looks(desk, feed
     feeds.replies["/page"] = Reply(b"<html><body>No feed</body></html>", headers={"Content-Type": "text/html"})
     page = desk.follow(add(desk, feeds.url("/page")))
     assert "could not be read" in words(page)
-    assert html(page).css_first("tbody .chip").text() == "problem"
-    assert html(page).css_first("tbody .mistake").text().strip()
+    assert html(page).css_first("#sources .chip").text() == "problem"
+    assert html(page).css_first("#sources .mistake").text().strip()
 
 
 @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "not an address", "ftp://example.org/feed"])

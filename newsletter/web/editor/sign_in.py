@@ -24,7 +24,7 @@ from newsletter.web.routing import Pages
 from newsletter.web.visits import Visit
 
 VISITOR: Final = "visitor"  # a random cookie that binds the form to the browser it was made for
-BY_LINK: Final = "by-link"  # says for a while that this session began with a one-time link
+BY_LINK: Final = "by-link"  # says for a while that the sign-in was by a one-time link
 HOME: Final = "/studio"
 SESSION_SECONDS: Final = int(SESSION_LASTS.total_seconds())
 BY_LINK_SECONDS: Final = 15 * 60

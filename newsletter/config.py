@@ -80,6 +80,12 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             msg = "must be an address such as https://news.example.org"
             raise ValueError(msg)
+        if parts.path.strip("/"):
+            msg = "must have no path: links and cookies belong to the whole host"
+            raise ValueError(msg)
+        if not parts.hostname.isascii():
+            msg = "must be written in ASCII (xn--…), as it stands in every mail"
+            raise ValueError(msg)
         return value.rstrip("/")
 
     @field_validator("secret_key")

@@ -35,10 +35,12 @@ def do(database, verb, send_id, **more):
 def in_mid_send(database, settings, inbox, act, *, readers=2000, after=100):
     """Run a send, do something in the middle of it, and wait for the run."""
     send_id = begun(database, settings, readers)
+    inbox.on_data = lambda _address: time.sleep(0.002)  # seconds of work, so that the middle can be met
     with ThreadPoolExecutor(1) as beside:
         running = beside.submit(delivery.run, database, settings)
         inbox.wait_for(after)
         act(send_id)
+        inbox.on_data = lambda _address: None
         running.result(timeout=60)
     return send_id
 

@@ -14,6 +14,8 @@ from typing import Final
 from newsletter.delivery.models import DeliveryState
 from newsletter.delivery.transports.outcomes import Accepted, Deferred, Outcome, Refused, Reply, Uncertain
 
+# Not understood, out of order, not logged in: about the sender, whatever command it answers (RFC 5321 4.2.2, RFC 4954).
+SENDERS_FAULT: Final = frozenset({500, 502, 503, 504, 530, 534, 535, 538})
 MIN_ATTEMPTS: Final = 5  # before a retry window that has passed ends the attempts
 
 
@@ -63,15 +65,15 @@ def of_outcome(outcome: Outcome, *, attempt: int, relay: str, window_left: float
     """Return what an attempt's outcome does to its row.
 
     ``attempt`` counts from 1; ``window_left`` is what remains of the send's retry
-    window, in seconds. A 5xx at MAIL is about the sender, not the reader, so it
-    defers: a wrong password or a blocked address must not cost anyone an issue.
+    window, in seconds. A 5xx at MAIL, and one of ``SENDERS_FAULT`` anywhere, is about
+    us, so it defers: a wrong password must not cost a reader the issue.
     """
     sending = DeliveryState.SENDING
     if isinstance(outcome, Accepted):
         return _noted(DeliveryState.ACCEPTED, outcome.reply, None, relay)
     if isinstance(outcome, Uncertain):
         return Change(DeliveryState.UNCERTAIN, sending, reply=outcome.why, relay=relay)
-    if isinstance(outcome, Refused) and outcome.command != "MAIL":
+    if isinstance(outcome, Refused) and outcome.command != "MAIL" and outcome.reply.code not in SENDERS_FAULT:
         return _noted(DeliveryState.REFUSED, outcome.reply, outcome.command, relay)
     return _deferral(outcome, attempt, relay, window_left, patience)
 

@@ -10,12 +10,13 @@ written, gives it back.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from newsletter.delivery.personalize import Mail
-from newsletter.delivery.transports.smtp import Channel, Outcome, Relay, Timeouts, Uncertain
+from newsletter.delivery.transports.smtp import Channel, Outcome, Relay, Security, Timeouts, Uncertain
 from newsletter.errors import TransportError
 
 REST_SECONDS: Final = 10.0  # before a relay that refused a connection is asked for more
@@ -30,6 +31,7 @@ class Route:
     relay: Relay
     limit: int
     messages: int  # on one connection; shrinks when the relay hangs up earlier without a word
+    tls: ssl.SSLContext | None  # made once: it reads the authorities' certificates
     opening: int = 0
     open: int = 0
     rests_until: float = 0.0
@@ -50,7 +52,7 @@ class Lines(Generic[Item]):
         changed: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self.routes = [Route(relay, relay.connections, relay.messages) for relay in relays]
+        self.routes = [_route(relay) for relay in relays]
         self._timeouts, self._source, self._give_back = timeouts, source, give_back
         self._settle, self._changed, self._failed = settle, changed, failed
         self._loop = asyncio.get_running_loop()
@@ -102,20 +104,23 @@ class Lines(Generic[Item]):
             await asyncio.gather(*self._tasks)
 
     def _may_open(self, route: Route) -> bool:
-        return route.open + route.opening < route.limit and self._loop.time() >= route.rests_until
+        lines = route.open + route.opening
+        rested = self._loop.time() >= route.rests_until or (not lines and not route.problem)
+        return lines < route.limit and rested
 
     async def _run(self, route: Route) -> None:
         try:
-            channel = await Channel.open(route.relay, self._timeouts)
+            channel = await Channel.open(route.relay, self._timeouts, tls=route.tls)
         except TransportError as error:
             route.opening -= 1
-            route.problem = error.message
+            route.problem = "" if route.open else error.message  # with others open it has just had enough
             route.rests_until = self._loop.time() + REST_SECONDS
             route.limit = max(route.open, 1)
             self._changed()
             return
         route.opening -= 1
         route.open += 1
+        route.limit = min(route.limit + 1, route.relay.connections)  # it may take more again
         route.problem = ""
         self._channels.add(channel)
         self._changed()
@@ -144,6 +149,11 @@ class Lines(Generic[Item]):
                 # Some relays hang up after so many messages without saying so: do not run into it again.
                 route.messages = min(route.messages, channel.served)
             self._settle(item, route.relay, outcome)
+
+
+def _route(relay: Relay) -> Route:
+    tls = None if relay.security is Security.PLAIN else relay.tls()
+    return Route(relay, relay.connections, relay.messages, tls)
 
 
 def _fit(route: Route, channel: Channel) -> bool:

@@ -50,7 +50,7 @@ def start(
         return status(session, found.id)
     issue = issues.get(session, issue_id)
     _check(session, issue, settings)
-    send_id = _scheduled(session, issue, at or clock.now(), by)
+    send_id = _scheduled(session, issue, at, by)
     if send_id is not None:
         if issue.state is not IssueState.SCHEDULED:
             issues.transition(session, issue_id, IssueState.SCHEDULED)
@@ -78,9 +78,9 @@ def _can_begin_again(send: Send) -> bool:
     return send.state in (SendState.MISSED, SendState.CANCELLED) and send.edition_id is None
 
 
-def _scheduled(session: Session, issue: IssueView, at: dt.datetime, by: str) -> int | None:
+def _scheduled(session: Session, issue: IssueView, at: dt.datetime | None, by: str) -> int | None:
     """Insert the send, or revive one that never began; None if another did so first."""
-    values = {"state": SendState.SCHEDULED, "send_at": at, "asked_by": by, "problem": ""}
+    values = {"state": SendState.SCHEDULED, "send_at": at or now(), "asked_by": by, "problem": ""}
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     made: int | None = session.scalar(
         dialect.insert(Send)

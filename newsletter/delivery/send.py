@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from newsletter.config import Settings
 from newsletter.db import Database
@@ -28,7 +28,7 @@ from newsletter.delivery.lines import Lines
 from newsletter.delivery.models import DeliveryState
 from newsletter.delivery.personalize import Mail
 from newsletter.delivery.statements import LEASE_SECONDS, Ticket
-from newsletter.delivery.supply import Supply
+from newsletter.delivery.supply import LARGEST, Supply
 from newsletter.delivery.transports.smtp import Outcome, Relay, Timeouts
 from newsletter.kit.wake import wake
 
@@ -85,9 +85,12 @@ class Sender:
         self._idle: deque[tuple[asyncio.Future[bool], float]] = deque()  # lines without work, and since when
         self._rest = asyncio.Event()
         self._stopped_at = float("inf")  # when the stop came, in monotonic seconds
+        self._overdue = False  # the time for finishing what is on the wire is over
+        self.supply.smallest = min(AHEAD * sum(relay.connections for relay in relays), LARGEST)
 
     async def run(self, stop: threading.Event) -> None:
         """Send until nothing is due, the stop comes, or no relay can be reached."""
+        asyncio.get_running_loop().set_exception_handler(self._surprised)
         supply = asyncio.create_task(self.supply.run())
         clock = _Clock()
         try:
@@ -105,6 +108,7 @@ class Sender:
             self._stop(moment)
         if moment > self._stopped_at + self._options.drain_seconds:
             self._lines.kill("the sender had to stop")
+            self._overdue = True
         self._let_go(moment - self._options.idle_seconds)
         if clock.passed("rate", 1.0):
             self.supply.rate = clock.rate(sum(self.counts.values()))
@@ -117,8 +121,7 @@ class Sender:
     async def _end(self, supply: asyncio.Task[None]) -> None:
         self._let_go(float("inf"))
         await self._lines.closed()
-        if self.failure:
-            supply.cancel()
+        supply.cancel()  # it has ended, unless it waits for a database that is away
         with contextlib.suppress(asyncio.CancelledError):
             try:
                 await supply
@@ -143,8 +146,8 @@ class Sender:
             self.supply.low.set()
         in_hand = waiting + len(self._asked) + len(self._wire)
         if in_hand and not self._lines.open:
-            self.problem = self._lines.problem
-        if (self.supply.ended and not in_hand) or self.failure:
+            self.problem = self.problem or self._lines.problem
+        if (self.supply.ended and not in_hand) or self.failure or (self._overdue and not self._wire):
             self._rest.set()
 
     def _ask(self, job: Job) -> bool:
@@ -218,7 +221,7 @@ class Sender:
             frame.in_a_row = 0
             return
         frame.refused += change.to is DeliveryState.REFUSED
-        if change.to is DeliveryState.DEFERRED and change.command in ("RCPT", "DATA"):
+        if change.to is DeliveryState.DEFERRED and change.command in ("RCPT", "DATA") and not _permanent(change):
             return  # about this reader, or for this minute
         frame.in_a_row += 1
         if frame.in_a_row == self._options.brake:
@@ -227,7 +230,7 @@ class Sender:
 
     def _brake(self, frame: Frame, change: Change, problem: str) -> None:
         """Stop spoiling an issue for everybody: end the run if it may pass by itself, else wait for a person."""
-        if change.to is DeliveryState.DEFERRED and change.code and change.code < PERMANENT:
+        if change.to is DeliveryState.DEFERRED and not _permanent(change):
             self.problem = problem
         else:
             self.supply.aside(partial(_pause, self._database, frame.send_id, problem))
@@ -256,9 +259,17 @@ class Sender:
         self._lines.kill("the ledger cannot be written")
         self._rest.set()
 
+    def _surprised(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error that nobody caught ends the run: a run that goes on without a part of itself might never end."""
+        self._fail(context.get("exception") or RuntimeError(context["message"]))
+
     def _in_hand(self) -> list[Ticket]:
         jobs = (*self.supply.backlog, *(job for job, _ in (*self._asked.values(), *self._ready)), *self._wire)
         return [job.ticket for job in jobs]
+
+
+def _permanent(change: Change) -> bool:
+    return change.code is not None and change.code >= PERMANENT
 
 
 def _pause(database: Database, send_id: int, problem: str) -> None:

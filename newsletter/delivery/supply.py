@@ -47,6 +47,7 @@ class Supply:
         self.skipped = 0
         self.ended = False
         self.stopping = False
+        self.smallest = SMALLEST  # as many as the connections can have in hand
         self.rate = 0.0  # deliveries a second lately, set from outside: a second's worth is claimed at once
         self.low = asyncio.Event()  # the backlog runs short
         self._database, self._settings, self._ledger = database, settings, ledger
@@ -56,7 +57,7 @@ class Supply:
     @property
     def batch(self) -> int:
         """How many deliveries one claim takes now."""
-        return min(max(int(self.rate), SMALLEST), LARGEST)
+        return min(max(int(self.rate), self.smallest), LARGEST)
 
     async def run(self) -> None:
         """Claim until nothing is due or ``stop`` was called."""
@@ -113,7 +114,10 @@ class Supply:
             await self.low.wait()
 
     async def _look(self) -> None:
+        """Find the sends that have begun since, and look again at those that had nothing due."""
         known = set(self.frames)
+        for frame in self.frames.values():
+            frame.done = False
         for frame in await self._read(lambda session: running(session, self._settings, known, self._send_id)):
             self.frames[frame.send_id] = frame
 

@@ -40,6 +40,12 @@ def test_a_5xx_at_mail_is_about_the_sender_and_costs_no_reader_an_issue():
     assert (found.to, found.command, found.code) == (DeliveryState.DEFERRED, "MAIL", 530)
 
 
+@pytest.mark.parametrize("code", [500, 502, 503, 504, 530, 535])
+def test_a_server_that_does_not_understand_us_costs_no_reader_an_issue(code):
+    found = change(Refused("DATA", Reply(code, "5.5.1 what?")))
+    assert (found.to, found.command, found.code) == (DeliveryState.DEFERRED, "DATA", code)
+
+
 def test_a_4xx_is_tried_again_later_and_later():
     delays = [change(Deferred("RCPT", Reply(451, "later")), attempt=n).delay for n in range(1, 9)]
     assert 16 <= delays[0] <= 24

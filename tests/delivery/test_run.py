@@ -176,19 +176,30 @@ def test_a_relay_that_hangs_up_unasked_is_not_run_into_twice(database, settings)
 
 def test_a_relay_with_too_few_connections_is_used_with_those_it_has(database, settings):
     class Small(Inbox):
+        """Takes two connections at once."""
+
+        taken: set[int]
+
         def __init__(self):
             super().__init__()
-            self.open = 0
+            self.taken = set()
 
         def connect(self, session):
-            self.open += 1
-            return "220 ok" if self.open <= 2 else smtpd.Answer("421 4.7.0 Too many connections", drop=True)
+            if len(self.taken) == 2:
+                return smtpd.Answer("421 4.7.0 Too many connections", drop=True)
+            self.taken.add(session.number)
+            return super().connect(session)
+
+        def disconnect(self, session):
+            self.taken.discard(session.number)
 
     inbox = Small()
     with smtpd.Server(inbox) as server:
         send_id = scheduled(database, 200)
-        assert delivery.run(database, with_relay(settings, server, options="connections=8")).problem == ""
+        for _ in range(3):  # a renewal may meet the old connection; then the next sweep goes on
+            delivery.run(database, with_relay(settings, server, options="connections=8&messages=50"))
     assert status(database, send_id).accepted == 200
+    assert inbox.received.total() == 200
 
 
 def test_a_relay_that_is_down_leaves_its_share_to_the_other(database, settings, inbox, server):
@@ -250,6 +261,33 @@ def test_a_wrong_password_stops_the_run_and_costs_nobody_the_issue(database, set
     assert found.state is SendState.PAUSED
     assert "530 5.7.0 Authentication required" in found.problem
     assert found.refused == 0
+
+
+def test_a_relay_that_takes_no_body_pauses_the_send_and_costs_nobody_the_issue(database, settings):
+    class Deaf(Inbox):
+        def begin(self, session, envelope):
+            return "502 5.5.1 Not implemented"
+
+    with smtpd.Server(Deaf()) as server:
+        send_id = scheduled(database, 200)
+        delivery.run(database, with_relay(settings, server))
+    found = status(database, send_id)
+    assert (found.state, found.refused) == (SendState.PAUSED, 0)
+    assert "502 5.5.1 Not implemented" in found.problem
+
+
+def test_a_relay_that_is_busy_for_everybody_ends_the_run_and_the_next_one_tries_again(database, settings):
+    inbox = Inbox()
+    inbox.at_mail = ["451 4.3.2 Busy"] * 60
+    with smtpd.Server(inbox) as server:
+        send_id = scheduled(database, 300)
+        assert "451 4.3.2 Busy" in delivery.run(database, with_relay(settings, server)).problem
+        assert status(database, send_id).state is SendState.SENDING
+        run_again_and_again(database, with_relay(settings, server))
+    found = status(database, send_id)
+    assert found.accepted + found.deferred == 300
+    assert found.accepted >= 230
+    assert found.problem == ""
 
 
 def test_a_refusal_of_everybody_pauses_the_send_before_it_is_spoilt(database, settings):

@@ -14,6 +14,7 @@ import asyncio
 import base64
 import contextlib
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,11 +84,15 @@ class Channel:
         self._wire = wire
 
     @classmethod
-    async def open(cls, relay: Relay, timeouts: Timeouts | None = None) -> Channel:
-        """Connect, greet, encrypt, authenticate."""
+    async def open(
+        cls, relay: Relay, timeouts: Timeouts | None = None, *, tls: ssl.SSLContext | None = None
+    ) -> Channel:
+        """Connect, greet, encrypt, authenticate; ``tls`` is ``relay.tls()`` if it was made already."""
         timeouts = timeouts or Timeouts()
         loop = asyncio.get_running_loop()
-        context = relay.tls() if relay.security is Security.TLS else None
+        if tls is None and relay.security is not Security.PLAIN:
+            tls = relay.tls()
+        context = tls if relay.security is Security.TLS else None
         try:
             async with asyncio.timeout(timeouts.connect):
                 _, wire = await loop.create_connection(Wire, relay.host, relay.port, ssl=context)
@@ -95,7 +100,7 @@ class Channel:
             raise TransportError(f"{relay.label} cannot be reached: {str(error) or 'it does not answer'}") from error
         channel = cls(relay, wire, timeouts)
         try:
-            await channel._introduce()
+            await channel._introduce(tls)
         except Lost as lost:
             raise TransportError(f"{relay.label}: {lost.why}") from lost
         except OSError as error:
@@ -124,14 +129,15 @@ class Channel:
 
     # -- before the first message --------------------------------------------
 
-    async def _introduce(self) -> None:
+    async def _introduce(self, tls: ssl.SSLContext | None) -> None:
         await self._expect(await self._wire.reply(self.timeouts.greeting), 220, "it refuses connections")
         await self._hello()
         if self.relay.security is Security.STARTTLS:
             if not self.extensions.starttls:
                 await self._give_up("it does not offer STARTTLS; use smtp:// or smtps:// if that is meant")
             await self._expect(await self._ask("STARTTLS"), 220, "it refuses STARTTLS")
-            await self._wire.encrypt(self.relay.tls(), self.relay.host)
+            assert tls
+            await self._wire.encrypt(tls, self.relay.host)
             await self._hello()
         if self.relay.user:
             await self._log_in()
@@ -242,20 +248,18 @@ class Channel:
 
     def _judge(self, replies: list[Reply], why: str, *, body_gone: bool) -> Outcome:
         """Turn the replies, in the order of ``COMMANDS``, into the outcome; the first that is no 2xx decides."""
-        if any(reply.code == CLOSING for reply in replies):
+        if replies and replies[-1].code == CLOSING:
             self._wire.kill("the server is closing")
         for command, reply in zip(COMMANDS, replies, strict=False):
             kind = reply.code // 100
-            if kind == 4:  # noqa: PLR2004 - RFC 5321 4.2.1
-                self.served += 1
-                return Deferred(command, reply)
-            if kind == 5:  # noqa: PLR2004 - RFC 5321 4.2.1
-                self.served += 1
-                return Refused(command, reply)
-            if kind != 2:  # noqa: PLR2004 - a 3xx where none belongs
+            if kind == 2:  # noqa: PLR2004 - RFC 5321 4.2.1
+                continue
+            if kind == 3:  # noqa: PLR2004 - where none belongs
                 why = f"the server answered {command} with {reply}"
                 self._wire.kill(why)
                 break
+            self.served += 1
+            return Refused(command, reply) if reply.permanent else Deferred(command, reply)
         else:
             if len(replies) == len(COMMANDS):
                 self.served += 1

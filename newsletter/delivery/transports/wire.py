@@ -9,6 +9,7 @@ caller's business.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from typing import Final, cast
 
@@ -85,13 +86,13 @@ class Wire(asyncio.Protocol):
                 self._waiter = None
         return self._replies.popleft()
 
-    async def encrypt(self, context: object, host: str) -> None:
+    async def encrypt(self, context: ssl.SSLContext, host: str) -> None:
         """Turn TLS on; replies that came in clear text before it are an attack and end the connection."""
         if not self.quiet:
             self.kill("the server spoke before TLS began")
             raise Lost(self._why)
         self._ticker.cancel()
-        upgraded = await self._loop.start_tls(self.transport, self, context, server_hostname=host)  # type: ignore[arg-type]  # an SSLContext
+        upgraded = await self._loop.start_tls(self.transport, self, context, server_hostname=host)
         if upgraded is None:
             raise Lost("TLS could not begin")
         self.connection_made(upgraded)

@@ -70,6 +70,9 @@ class Handler:
         """Greet, or refuse with 554 or 421."""
         return f"220 {session.hostname} {'LMTP' if session.lmtp else 'ESMTP'}"
 
+    def disconnect(self, session: Session) -> None:
+        """Learn that the connection is gone."""
+
     def extensions(self, session: Session) -> Sequence[str]:  # noqa: ARG002 - for subclasses
         """Name what EHLO offers, beside SIZE."""
         return ("PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")

@@ -46,6 +46,7 @@ class Wire(asyncio.Protocol):
         """Forget the open transaction; a coroutine of the handler runs on to its end."""
         self.idle.cancel()
         self.live.discard(self)
+        self.handler.disconnect(self.session)
 
     def data_received(self, data: bytes) -> None:
         """Read as far as possible, then write what is to be said in one packet."""

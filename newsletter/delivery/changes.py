@@ -82,7 +82,9 @@ def _deferral(outcome: Deferred | Refused, attempt: int, relay: str, window_left
     delay = patience.delay(attempt) if outcome.command else patience.lost * random.uniform(0.8, 1.2)  # noqa: S311 - likewise
     if delay <= window_left or attempt < MIN_ATTEMPTS:
         return _noted(DeliveryState.DEFERRED, outcome.reply, outcome.command, relay, delay)
-    expired = Reply(outcome.reply.code, f"expired after {attempt} attempts: {outcome.reply.text}")
+    # Without a 5xx in the code: what kept us from sending for so long was ours, and no bounce.
+    code = 0 if outcome.reply.permanent else outcome.reply.code
+    expired = Reply(code, f"expired after {attempt} attempts: {outcome.reply}")
     return _noted(DeliveryState.REFUSED, expired, None, relay)
 
 

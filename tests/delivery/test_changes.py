@@ -64,8 +64,14 @@ def test_after_the_window_and_five_attempts_a_deferral_is_a_refusal_that_says_so
     assert change(later, attempt=4, window_left=-1).to is DeliveryState.DEFERRED
     expired = change(later, attempt=5, window_left=-1)
     assert (expired.to, expired.command) == (DeliveryState.REFUSED, None)
-    assert expired.reply == "expired after 5 attempts: 4.2.2 Mailbox busy"
+    assert expired.reply == "expired after 5 attempts: 451 4.2.2 Mailbox busy"
     assert change(later, attempt=5, window_left=DAY).to is DeliveryState.DEFERRED
+
+
+def test_a_senders_fault_that_expires_is_no_bounce():
+    expired = change(Refused("MAIL", Reply(530, "5.7.0 Log in first")), attempt=5, window_left=-1)
+    assert (expired.to, expired.code, expired.command) == (DeliveryState.REFUSED, None, None)
+    assert expired.reply == "expired after 5 attempts: 530 5.7.0 Log in first"
 
 
 def test_a_lost_reply_is_uncertain_and_never_due_again_by_itself():

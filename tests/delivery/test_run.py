@@ -128,7 +128,7 @@ def test_after_the_retry_window_the_reader_is_refused_as_expired(database, relay
     run_again_and_again(database, relayed)
     found = rows(database, send_id)[ANA]
     assert found.state is delivery.DeliveryState.REFUSED
-    assert found.reply == "expired after 5 attempts: 4.7.1 Never now"
+    assert found.reply == "expired after 5 attempts: 451 4.7.1 Never now"
     assert (found.attempt, found.command) == (5, None)
 
 

@@ -41,7 +41,7 @@ class Reply:
         return self.code >= 500  # noqa: PLR2004 - RFC 5321 4.2.1
 
     def __str__(self) -> str:
-        return f"{self.code} {self.text}".replace("\n", " ").strip()[:MAX_TEXT]
+        return f"{self.code or ''} {self.text}".replace("\n", " ").strip()[:MAX_TEXT]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Route:
     """One relay's connections. ``limit`` shrinks when the relay refuses more."""
 
     relay: Relay
+    label: str  # the relay's name in the ledger
     limit: int
     messages: int  # on one connection; shrinks when the relay hangs up earlier without a word
     tls: ssl.SSLContext | None  # made once: it reads the authorities' certificates
@@ -48,7 +49,7 @@ class Lines(Generic[Item]):
         *,
         source: Callable[[], Awaitable[tuple[Item, Mail] | None]],
         give_back: Callable[[Item, Mail], None],
-        settle: Callable[[Item, Relay, Outcome], None],
+        settle: Callable[[Item, str, Outcome], None],
         changed: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -148,12 +149,12 @@ class Lines(Generic[Item]):
             if isinstance(outcome, Uncertain) and channel.served:
                 # Some relays hang up after so many messages without saying so: do not run into it again.
                 route.messages = min(route.messages, channel.served)
-            self._settle(item, route.relay, outcome)
+            self._settle(item, route.label, outcome)
 
 
 def _route(relay: Relay) -> Route:
     tls = None if relay.security is Security.PLAIN else relay.tls()
-    return Route(relay, relay.connections, relay.messages, tls)
+    return Route(relay, relay.label, relay.connections, relay.messages, tls)
 
 
 def _fit(route: Route, channel: Channel) -> bool:

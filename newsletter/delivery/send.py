@@ -202,12 +202,12 @@ class Sender:
 
     # -- outcomes go out -------------------------------------------------------
 
-    def _settle(self, job: Job, relay: Relay, outcome: Outcome) -> None:
+    def _settle(self, job: Job, relay: str, outcome: Outcome) -> None:
         self._wire.discard(job)
         change = of_outcome(
             outcome,
             attempt=job.attempt,
-            relay=relay.label,
+            relay=relay,
             window_left=job.frame.patience_left(),
             patience=self._options.patience,
         )

@@ -27,6 +27,7 @@ from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.lines import Lines
 from newsletter.delivery.models import DeliveryState
 from newsletter.delivery.personalize import Mail
+from newsletter.delivery.remember import Memory
 from newsletter.delivery.statements import LEASE_SECONDS, Ticket
 from newsletter.delivery.supply import LARGEST, Supply
 from newsletter.delivery.transports.smtp import Outcome, Relay, Timeouts
@@ -60,6 +61,7 @@ class Sender:
         settings: Settings,
         relays: Sequence[Relay],
         owner: int,
+        memory: Memory,
         *,
         options: Options,
         send_id: int | None,
@@ -68,7 +70,7 @@ class Sender:
         self.problem = ""
         self.failure: BaseException | None = None
         self._database, self._options = database, options
-        self._ledger = Ledger(database, owner, granted=self._granted, failed=self._fail)
+        self._ledger = Ledger(database, owner, granted=self._granted, failed=self._fail, memory=memory)
         self.supply = Supply(database, settings, self._ledger, send_id, self._advance)
         self._lines: Lines[Job] = Lines(
             relays,

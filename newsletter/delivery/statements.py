@@ -102,12 +102,18 @@ def held(connection: Connection, owner: int, tickets: Iterable[Ticket], state: D
     return found
 
 
-def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> None:
-    """Renew the leases of rows in this owner's hands, and tell that the owner is alive."""
-    connection.execute(update(SenderProcess).where(SenderProcess.id == owner).values(seen_at=now()))
-    if tickets:
-        rows = f"[{','.join(f'[{one.send_id},{one.seq},{one.epoch}]' for one in tickets)}]"
-        connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows})
+def show_life(connection: Connection, owner: int, mark: str) -> int | None:
+    """Tell that the owner is alive, and return how often it has told; None if there is no such owner."""
+    renewals: int | None = connection.execute(_SHOW_LIFE, {"me": owner, "its_mark": mark}).scalar_one_or_none()
+    return renewals
+
+
+def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> int:
+    """Renew the leases of rows that are in this owner's hands; return how many still are."""
+    if not tickets:
+        return 0
+    rows = f"[{','.join(f'[{one.send_id},{one.seq},{one.epoch}]' for one in tickets)}]"
+    return connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows}).rowcount
 
 
 def _row(ticket: Ticket, change: Change) -> str:
@@ -217,6 +223,12 @@ _ROWS: Final[dict[str, FromClause]] = {
 }
 _WRITE: Final = {dialect: _write(rows) for dialect, rows in _ROWS.items()}
 _RENEW: Final = {dialect: _renew(rows) for dialect, rows in _ROWS.items()}
+_SHOW_LIFE: Final = (
+    update(SenderProcess)
+    .where(SenderProcess.id == bindparam("me"), SenderProcess.mark == bindparam("its_mark"))
+    .values(seen_at=now(), renewals=SenderProcess.renewals + 1)
+    .returning(SenderProcess.renewals)
+)
 _HELD: Final = select(Delivery.owner, Delivery.epoch, Delivery.state).where(
     Delivery.send_id == bindparam("s"), Delivery.seq == bindparam("q")
 )

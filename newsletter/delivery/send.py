@@ -34,7 +34,7 @@ from newsletter.delivery.transports.smtp import Outcome, Relay, Timeouts
 from newsletter.kit.wake import wake
 
 TICK_SECONDS: Final = 0.1
-RENEW_SECONDS: Final = 15.0
+RENEW_SECONDS: Final = 10.0
 ABSORB_SECONDS: Final = 5.0
 STALE_SECONDS: Final = LEASE_SECONDS * 2 / 3  # an intent older than this may be somebody else's by now
 PERMANENT: Final = 500  # reply codes from here on get the same answer again

@@ -40,7 +40,7 @@ from newsletter.delivery.changes import INTENT, Change
 from newsletter.delivery.models import Delivery, DeliveryState, Send, SenderProcess, SendState
 from newsletter.delivery.states import CLAIMABLE
 
-LEASE_SECONDS: Final = 60
+LEASE_SECONDS: Final = 45  # with a sweep every 10 s, others go on within 60 s of a worker's end
 MAX_REPLY: Final = 500  # the columns' lengths
 MAX_RELAY: Final = 120
 

@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from typing import Final
@@ -58,14 +58,20 @@ class _Batch:
     renewals: list[Ticket]
     alive: bool = False  # tell that the owner lives
     shown: int = 0  # how often it has told then
+    renewed: list[Ticket] = field(default_factory=list)
     last: bool = False
+
+
+def _nobody_asks(_tickets: Sequence[Ticket], _since: float) -> None:
+    pass
 
 
 class Ledger:
     """Writes for one owner.
 
     ``granted(granted, lost)`` is called on the event loop after each commit that
-    held intents, ``failed(error)`` once if the ledger cannot go on.
+    held intents, ``renewed(tickets, since)`` after one that renewed leases (they count
+    from ``since``, in monotonic seconds), ``failed(error)`` once if the ledger cannot go on.
     """
 
     def __init__(
@@ -75,11 +81,12 @@ class Ledger:
         *,
         granted: Callable[[Sequence[Ticket], Sequence[Ticket]], None],
         failed: Callable[[BaseException], None],
+        renewed: Callable[[Sequence[Ticket], float], None] = _nobody_asks,
         memory: Memory | None = None,
     ) -> None:
         self._database, self._owner, self._memory = database, owner, memory
         self._loop = asyncio.get_running_loop()
-        self._granted, self._failed = granted, failed
+        self._granted, self._failed, self._renewed = granted, failed, renewed
         self._orders: SimpleQueue[tuple[Ticket, Change] | _ClaimOrder | list[Ticket] | None] = SimpleQueue()
         self._give_up_at = float("inf")
         self._connection: Connection | None = None
@@ -148,6 +155,7 @@ class Ledger:
         """Write a batch, however long the database is away."""
         tries = 0
         while True:
+            began = time.monotonic()
             try:
                 with self._transaction() as connection:
                     granted, lost = self._write(connection, batch)
@@ -167,6 +175,8 @@ class Ledger:
         if batch.changes and not lost:
             ticket, change = batch.changes[-1]
             self._written = (ticket, change.to)
+        if batch.renewed:
+            self._tell(self._renewed, batch.renewed, began)
         if granted or lost:
             self._tell(self._granted, granted, lost)
         for order, rows in zip(batch.claims, claimed, strict=True):
@@ -176,7 +186,7 @@ class Ledger:
         """Apply the changes; return which intents hold and which do not."""
         if batch.alive:
             self._show_life(connection, batch)
-            statements.renew(connection, self._owner, batch.renewals)
+            batch.renewed = statements.renew(connection, self._owner, batch.renewals)
         if not batch.changes:
             return [], []
         written = statements.write(connection, self._owner, batch.changes)

@@ -33,6 +33,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
 from newsletter.db import later, now
@@ -108,12 +109,14 @@ def show_life(connection: Connection, owner: int, mark: str) -> int | None:
     return renewals
 
 
-def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> int:
-    """Renew the leases of rows that are in this owner's hands; return how many still are."""
+def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> list[Ticket]:
+    """Renew the leases of rows that are in this owner's hands; return those that still are."""
     if not tickets:
-        return 0
+        return []
     rows = f"[{','.join(f'[{one.send_id},{one.seq},{one.epoch}]' for one in tickets)}]"
-    return connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows}).rowcount
+    rows_left = connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows})
+    renewed = {(row.send_id, row.seq) for row in rows_left}
+    return [one for one in tickets if (one.send_id, one.seq) in renewed]
 
 
 def _row(ticket: Ticket, change: Change) -> str:
@@ -179,9 +182,10 @@ def _fenced(x: Any) -> Update:  # noqa: ANN401 - likewise
     return update(Delivery).where(*same, Delivery.owner == bindparam("me"))
 
 
-def _renew(rows: FromClause) -> Update:
+def _renew(rows: FromClause) -> ReturningUpdate[int, int]:
     in_hand = Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.SENDING))
-    return _fenced(_columns(rows)).where(in_hand).values(lease_until=later(LEASE_SECONDS))
+    renewed = _fenced(_columns(rows)).where(in_hand).values(lease_until=later(LEASE_SECONDS))
+    return renewed.returning(Delivery.send_id, Delivery.seq)
 
 
 def _write(rows: FromClause) -> Update:

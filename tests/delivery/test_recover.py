@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 from newsletter import delivery
 from newsletter.delivery import statements
 from newsletter.delivery.changes import INTENT, of_outcome
+from newsletter.delivery.frames import STALE_SECONDS
 from newsletter.delivery.models import Delivery, DeliveryState, SenderProcess, SendState
-from newsletter.delivery.send import RENEW_SECONDS, STALE_SECONDS
+from newsletter.delivery.send import RENEW_SECONDS
 from newsletter.delivery.statements import Ticket
 from newsletter.delivery.transports.outcomes import Accepted, Refused, Reply
 from newsletter.jobs.sweeper import PERIOD

@@ -70,17 +70,6 @@ def finish(database: Database, send_id: int) -> None:
             send.unsettled = unsettled
 
 
-def settle(session: Session, send_id: int, seq: int, *, evidence: str) -> bool:
-    """Note evidence (a bounce, a click) that an uncertain delivery was accepted; False if it is not uncertain."""
-    found = session.scalar(
-        update(Delivery)
-        .where(Delivery.send_id == send_id, Delivery.seq == seq, Delivery.state == DeliveryState.UNCERTAIN)
-        .values(state=DeliveryState.ACCEPTED, outcome_at=now(), reply=f"evidence: {evidence}"[:MAX_REPLY])
-        .returning(Delivery.seq)
-    )
-    return found is not None
-
-
 def _gone(session: Session) -> list[int]:
     """Return the senders whose process ran on this machine, did not sign out, and runs no more."""
     statement = select(SenderProcess.id, SenderProcess.process).where(SenderProcess.stopped_at.is_(None))

@@ -232,10 +232,10 @@ def test_evidence_settles_what_is_uncertain_and_nothing_else(database, relayed):
     age(database, send_id, seconds=61)
     delivery.recover(database)
     with database.transaction() as session:
-        assert delivery.settle(session, send_id, 3, evidence="opened")
-        assert not delivery.settle(session, send_id, 3, evidence="opened")
-        assert not delivery.settle(session, send_id, 1, evidence="opened")
-        assert not delivery.settle(session, send_id, 5, evidence="opened")
+        assert delivery.settle(session, send_id, [3], evidence="opened") == 1
+        assert delivery.settle(session, send_id, [3], evidence="opened") == 0
+        assert delivery.settle(session, send_id, [1], evidence="opened") == 0
+        assert delivery.settle(session, send_id, [5], evidence="opened") == 0
     assert rows(database, send_id)["reader3@example.org"].reply == "evidence: opened"
 
 

@@ -2,6 +2,7 @@
 
 from newsletter.delivery.changes import Patience
 from newsletter.delivery.control import cancel, pause, resume, retry
+from newsletter.delivery.evidence import settle, settle_by_log
 from newsletter.delivery.models import DeliveryState, SendState
 from newsletter.delivery.plan import begin_due, start
 from newsletter.delivery.queries import (
@@ -14,7 +15,7 @@ from newsletter.delivery.queries import (
     sends_of,
     status,
 )
-from newsletter.delivery.recover import recover, settle
+from newsletter.delivery.recover import recover
 from newsletter.delivery.render import first_mails, render_for
 from newsletter.delivery.run import RunSummary, run
 from newsletter.delivery.send import Options
@@ -42,6 +43,7 @@ __all__ = [
     "senders",
     "sends_of",
     "settle",
+    "settle_by_log",
     "start",
     "status",
 ]

@@ -3,8 +3,8 @@
 Promise: connections are opened when there is work for them and closed when idle;
 a relay that takes fewer than configured is used with what it takes; one that is
 down leaves its share to the others. Each line takes one message at a time from
-``source``, and either reports its outcome to ``settle`` or, if nothing of it was
-written, gives it back.
+``source``, asks ``may_go`` right before its body leaves, and either reports its
+outcome to ``settle`` or, if nothing of it was written, gives it back.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from newsletter.delivery.personalize import Mail
@@ -48,13 +49,14 @@ class Lines(Generic[Item]):
         timeouts: Timeouts,
         *,
         source: Callable[[], Awaitable[tuple[Item, Mail] | None]],
+        may_go: Callable[[Item], bool],
         give_back: Callable[[Item, Mail], None],
         settle: Callable[[Item, str, Outcome], None],
         changed: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self.routes = [_route(relay) for relay in relays]
-        self._timeouts, self._source, self._give_back = timeouts, source, give_back
+        self._timeouts, self._source, self._may_go, self._give_back = timeouts, source, may_go, give_back
         self._settle, self._changed, self._failed = settle, changed, failed
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,7 +147,8 @@ class Lines(Generic[Item]):
             if not _fit(route, channel):  # the server hung up while there was nothing to do
                 self._give_back(item, mail)
                 return
-            outcome = await channel.deliver(mail.mail_from, mail.rcpt_to, mail.message)
+            may_go = partial(self._may_go, item)
+            outcome = await channel.deliver(mail.mail_from, mail.rcpt_to, mail.message, may_go=may_go)
             if isinstance(outcome, Uncertain) and channel.served:
                 # Some relays hang up after so many messages without saying so: do not run into it again.
                 route.messages = min(route.messages, channel.served)

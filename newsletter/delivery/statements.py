@@ -38,6 +38,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
 from newsletter.db import later, now
@@ -45,7 +46,7 @@ from newsletter.delivery.changes import INTENT, Change
 from newsletter.delivery.models import Delivery, DeliveryState, Send, SenderProcess, SendState
 from newsletter.delivery.states import CLAIMABLE
 
-LEASE_SECONDS: Final = 60
+LEASE_SECONDS: Final = 45  # with a sweep every 10 s, others go on within 60 s of a worker's end
 MAX_REPLY: Final = 500  # the columns' lengths
 MAX_RELAY: Final = 120
 EPOCH_BITS: Final = 24  # seq and epoch travel as one number
@@ -157,12 +158,20 @@ def held(connection: Connection, owner: int, tickets: Iterable[Ticket], state: D
     return found
 
 
-def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> None:
-    """Renew the leases of rows in this owner's hands, and tell that the owner is alive."""
-    connection.execute(update(SenderProcess).where(SenderProcess.id == owner).values(seen_at=now()))
-    if tickets:
-        rows = f"[{','.join(f'[{one.send_id},{one.seq},{one.epoch}]' for one in tickets)}]"
-        connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows})
+def show_life(connection: Connection, owner: int, mark: str) -> int | None:
+    """Tell that the owner is alive, and return how often it has told; None if there is no such owner."""
+    renewals: int | None = connection.execute(_SHOW_LIFE, {"me": owner, "its_mark": mark}).scalar_one_or_none()
+    return renewals
+
+
+def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> list[Ticket]:
+    """Renew the leases of rows that are in this owner's hands; return those that still are."""
+    if not tickets:
+        return []
+    rows = f"[{','.join(f'[{one.send_id},{one.seq},{one.epoch}]' for one in tickets)}]"
+    rows_left = connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows})
+    renewed = {(row.send_id, row.seq) for row in rows_left}
+    return [one for one in tickets if (one.send_id, one.seq) in renewed]
 
 
 def _row(ticket: Ticket, change: Change) -> tuple[int | float | str | None, ...]:
@@ -227,9 +236,10 @@ def _fenced(x: Any) -> Update:  # noqa: ANN401 - likewise
     return update(Delivery).where(*same, Delivery.owner == bindparam("me"))
 
 
-def _renew(rows: FromClause) -> Update:
+def _renew(rows: FromClause) -> ReturningUpdate[int, int]:
     in_hand = Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.SENDING))
-    return _fenced(_columns(rows)).where(in_hand).values(lease_until=later(LEASE_SECONDS))
+    renewed = _fenced(_columns(rows)).where(in_hand).values(lease_until=later(LEASE_SECONDS))
+    return renewed.returning(Delivery.send_id, Delivery.seq)
 
 
 def _write(rows: FromClause) -> Update:
@@ -335,6 +345,12 @@ _BOTH: Final = _together(
 _EACH: Final = (
     _intend(func.json_each(_ASKED).table_valued("value", name="given")),
     _accept(func.json_each(_ANSWERED).table_valued("key", "value", name="given")),
+)
+_SHOW_LIFE: Final = (
+    update(SenderProcess)
+    .where(SenderProcess.id == bindparam("me"), SenderProcess.mark == bindparam("its_mark"))
+    .values(seen_at=now(), renewals=SenderProcess.renewals + 1)
+    .returning(SenderProcess.renewals)
 )
 _HELD: Final = select(Delivery.owner, Delivery.epoch, Delivery.state).where(
     Delivery.send_id == bindparam("s"), Delivery.seq == bindparam("q")

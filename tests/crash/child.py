@@ -1,6 +1,6 @@
 """A process that sends until it is killed: ``python -m crash.child '<orders as JSON>'``, in the folder tests.
 
-``settings``: of the product. ``point`` and ``nth``: where it kills itself. ``loop``: sweep until SIGTERM, as a
+``settings``: of the product. ``point`` and ``nth``: where it kills itself, or with ``memory`` runs out of it. ``loop``: sweep until SIGTERM, as a
 worker does, instead of one run. ``patience`` and ``timeouts``: of the product's options. ``hours``: how much its
 wall clock is ahead.
 """
@@ -30,7 +30,7 @@ SWEEP_SECONDS = 0.2
 
 def main(orders: dict[str, Any]) -> None:
     if orders["point"]:
-        points.arm(orders["point"], orders["nth"])
+        points.arm(orders["point"], orders["nth"], memory=orders["memory"])
     shifted = time_machine.travel(clock.now() + dt.timedelta(hours=orders["hours"])) if orders["hours"] else None
     with shifted or nullcontext():
         settings = config.load(**orders["settings"])

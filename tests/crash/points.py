@@ -1,4 +1,4 @@
-"""Places in the product at which a process of these tests kills itself.
+"""Places in the product at which a process of these tests kills itself, or runs out of memory.
 
 The product has no switch for it: ``arm`` wraps the function that stands at the
 place. A place that no longer exists raises ``AttributeError`` in the process, so
@@ -51,8 +51,8 @@ POINTS = {
 }
 
 
-def arm(name: str, nth: int = 1) -> None:
-    """Kill this process with SIGKILL at the ``nth`` passage of a point."""
+def arm(name: str, nth: int = 1, *, memory: bool = False) -> None:
+    """Kill this process with SIGKILL at the ``nth`` passage of a point, or let ``memory`` run out there."""
     point = POINTS[name]
     *outer, attribute = point.name.split(".")
     owner = functools.reduce(getattr, outer, importlib.import_module(point.module))
@@ -61,6 +61,8 @@ def arm(name: str, nth: int = 1) -> None:
 
     def passing(*arguments: Any) -> None:
         if point.counts(*arguments) and next(passages) == nth:
+            if memory:
+                raise MemoryError
             os.kill(os.getpid(), signal.SIGKILL)
 
     @functools.wraps(original)

@@ -1,10 +1,7 @@
 """F1, F3: processes that end without a word, at every step of a delivery."""
 
-import os
 import random
-import resource
 import signal
-from pathlib import Path
 
 import pytest
 from crash.points import POINTS
@@ -92,15 +89,12 @@ def test_a_killed_process_stays_among_the_senders_with_its_last_sign_of_life(tri
     assert row.pid == process.pid
 
 
-def test_a_process_that_runs_out_of_memory_loses_and_doubles_nobody(trial, relay):
-    """What Python does then: ``MemoryError`` anywhere. What the kernel does then is SIGKILL, as above."""
-    relay.pace = 0.005
-    send = trial(600)
-    process = send.start()
-    relay.wait_for(60)
-    used = int(Path(f"/proc/{process.pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (used // 2, used // 2))
-    relay.on_body = lambda count: count == 300 and process.send_signal(signal.SIGKILL)
-    process.wait(60)
+@pytest.mark.parametrize("point", [point for point in POINTS if point != "before anything is claimed"])
+def test_a_process_that_runs_out_of_memory_ends_and_loses_and_doubles_nobody(trial, point):
+    """What Python does then; what the kernel does when it has none left is SIGKILL, as above."""
+    send = trial(READERS, frozen=point != "during the freeze")
+    process = send.start(point=point, nth=NTH.get(point, 5), memory=True)
+    assert process.wait(60) == 1
     send.kills += 1
-    send.settled()
+    found = send.settled()
+    assert found.accepted + found.uncertain == READERS

@@ -46,13 +46,14 @@ class Trial:
 
     # -- processes ---------------------------------------------------------------
 
-    def start(self, *, point: str = "", nth: int = 1, loop: bool = False, hours: float = 0.0, **other) -> subprocess.Popen:
-        """Start a process that sends; ``other``: patience, timeouts, settings."""
-        orders = {"point": point, "nth": nth, "loop": loop, "hours": hours, "patience": {}, "timeouts": {}}
-        orders["settings"] = given(other.pop("settings", self.settings))
+    def start(self, *, settings: Settings | None = None, **orders) -> subprocess.Popen:
+        """Start a process that sends; ``orders`` are those of ``crash.child``."""
+        usual = {"point": "", "nth": 1, "memory": False, "loop": False, "hours": 0, "patience": {}, "timeouts": {}}
+        assert not set(orders) - set(usual)
+        orders = usual | orders | {"settings": given(settings or self.settings)}
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
         process = subprocess.Popen(
-            [sys.executable, "-m", "crash.child", json.dumps(orders | other)], env=environment, cwd=TESTS
+            [sys.executable, "-m", "crash.child", json.dumps(orders)], env=environment, cwd=TESTS
         )
         self.processes.append(process)
         return process

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-import uvloop
-
 RST = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing resets
 CHUNK = 65_536
 
@@ -31,7 +29,7 @@ class Proxy:
         self._delay = 0.0
         self._rate = 0  # bytes a second; 0: as fast as it goes
         self._writers: set[asyncio.StreamWriter] = set()
-        self._loop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
     def __enter__(self) -> Self:
@@ -103,6 +101,8 @@ class Proxy:
             while data := await reader.read(min(self._rate, CHUNK) or CHUNK):
                 await self._open.wait()
                 await asyncio.sleep(self._delay + (len(data) / self._rate if self._rate else 0))
+                if writer.is_closing():
+                    return
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -111,8 +111,9 @@ class Proxy:
             writer.close()
 
     async def _reset(self) -> None:
-        self.cut += len(self._writers) // 2
-        for writer in self._writers:
+        live = [writer for writer in self._writers if not writer.is_closing()]
+        self.cut += len(live) // 2
+        for writer in live:
             connection = writer.get_extra_info("socket")
             if connection.family != socket.AF_UNIX:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)

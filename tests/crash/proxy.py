@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -93,7 +94,8 @@ class Proxy:
         self.connections += 1
         pair = {writer, far_writer}
         self._writers |= pair
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        with contextlib.suppress(asyncio.CancelledError):  # this proxy is closed
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
         self._writers -= pair
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

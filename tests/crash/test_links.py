@@ -1,13 +1,12 @@
 """F9: the network between a worker and its database, and between a worker and its relay."""
 
 import time
-from pathlib import Path
 
 import pytest
+from crash.links import proxied_database
 from crash.proxy import Proxy
 from crash.trial import through
 from fixtures.databases import CHOICE
-from sqlalchemy import make_url
 
 READERS = 300
 HASTY = {"command": 1, "body": 1, "data": 1, "greeting": 1, "connect": 1}
@@ -60,9 +59,7 @@ if CHOICE != "sqlite":
     def test_a_link_to_the_database_that_breaks_loses_and_doubles_nobody(trial, relay, trouble):
         relay.pace = 0.01
         send = trial(READERS)
-        with Proxy(_server_of(send.settings.database_url)) as proxy:
-            url = make_url(send.settings.database_url).difference_update_query(["host"])
-            url = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        with proxied_database(send.settings.database_url) as (proxy, url):
             process = send.start(settings=send.settings.model_copy(update={"database_url": url}), loop=True)
             relay.wait_for(100)
             TROUBLE[trouble](proxy)
@@ -72,10 +69,3 @@ if CHOICE != "sqlite":
             send.terminate(process)
         found = send.settled()
         assert found.accepted == READERS, "what the relay answered was kept until it could be written"
-
-
-def _server_of(url):
-    parsed = make_url(url)
-    port = parsed.port or 5432
-    folder = parsed.query.get("host", "")
-    return Path(folder) / f".s.PGSQL.{port}" if folder else (parsed.host, port)

@@ -14,7 +14,7 @@ from pathlib import Path
 from crash.relay import Relay
 from factories import cli
 from factories.delivery import rows, status
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from typer.testing import CliRunner
 
 from newsletter import delivery
@@ -78,11 +78,14 @@ class Trial:
 
     # -- what holds ----------------------------------------------------------------
 
-    def leases_run_out(self) -> None:
-        """As if a minute had passed since the last sign of life of every process."""
+    def leases_run_out(self, *of: ColumnElement[bool]) -> None:
+        """As if a minute had passed since the last sign of life of every process, or of those that are meant."""
+        leased = (Delivery.send_id == self.send_id, Delivery.lease_until.is_not(None), *of)
         with self.database.transaction() as session:
+            # In the order of the key, as the ledger locks.
+            session.execute(select(Delivery.seq).where(*leased).order_by(Delivery.seq).with_for_update()).all()
             session.execute(
-                update(Delivery).where(Delivery.lease_until.is_not(None)).values(lease_until=later(-1)),
+                update(Delivery).where(*leased).values(lease_until=later(-1)),
                 execution_options={"synchronize_session": False},
             )
 

@@ -64,6 +64,7 @@ class Job:
     edition_id: int
     reader: Reader
     since: float = field(default_factory=time.monotonic)  # when its lease was last known to be fresh
+    checked: float = field(default_factory=time.monotonic)  # when the reader was last known to want it
 
 
 def personalizer(settings: Settings, letterhead: Letterhead, compiled: editions.Compiled) -> Personalizer:

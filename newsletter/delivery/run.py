@@ -10,12 +10,13 @@ inside a transaction. A process should have one run at a time.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import platform
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -39,6 +40,7 @@ from newsletter.kit.processes import identity
 log = logging.getLogger(__name__)
 
 DEFAULTS: Final = Options()
+BETWEEN_COLLECTIONS: Final = 50_000  # objects made and kept since the last look of the garbage collector
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def _run(
     owner = _register(database, memory)
     try:
         make = partial(Sender, database, settings, relays, owner, memory)
-        sender = uvloop.run(_send(make, stop, send_id, options))
+        with _rare_collections():
+            sender = uvloop.run(_send(make, stop, send_id, options))
     finally:
         _unregister(database, owner, memory)
     sends = tuple(sender.supply.frames)
@@ -117,6 +120,17 @@ def _run(
         seconds=time.monotonic() - began,
         problem=sender.problem,
     )
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cyclic garbage seldom: a send makes next to none, and each look reads every object of the process."""
+    usual = gc.get_threshold()
+    gc.set_threshold(BETWEEN_COLLECTIONS, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 async def _send(make: partial[Sender], stop: threading.Event, send_id: int | None, options: Options) -> Sender:

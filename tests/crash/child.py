@@ -47,9 +47,7 @@ def main(orders: dict[str, Any]) -> None:
             sweep(database, settings, stop, options)
 
 
-def sweep(
-    database: Database, settings: config.Settings, stop: threading.Event, options: delivery.Options
-) -> None:
+def sweep(database: Database, settings: config.Settings, stop: threading.Event, options: delivery.Options) -> None:
     try:
         delivery.recover(database)
         delivery.run(database, settings, stop=stop, options=options)

@@ -186,7 +186,9 @@ def fought(databases: Databases, folder: Path, dice: random.Random) -> Iterator[
     """A send on a database of its own, its relay, and links to both that can break."""
     url = databases.fresh_url()
     cli.stamp(url)
-    settings = config.load(data_dir=folder, database_url=url, secret_key=cli.SECRET, base_url="http://news.example.test")
+    settings = config.load(
+        data_dir=folder, database_url=url, secret_key=cli.SECRET, base_url="http://news.example.test"
+    )
     relay = Relay(offers=OFFERS[dice.choice(list(OFFERS))], file=folder / "bodies.log", dice=dice)
     relay.faults = [
         Fault(at, answer, chance=dice.choice((0, 0.002, 0.01)))
@@ -206,7 +208,9 @@ def one_round(databases: Databases, folder: Path, seed: int, kills: int) -> tupl
     dice = random.Random(seed)
     with fought(databases, folder, dice) as trial, contextlib.ExitStack() as links:
         plain: Settings = trial.settings
-        to_relay = links.enter_context(Proxy(("127.0.0.1", int(plain.smtp_url[0].partition("?")[0].rpartition(":")[2]))))
+        to_relay = links.enter_context(
+            Proxy(("127.0.0.1", int(plain.smtp_url[0].partition("?")[0].rpartition(":")[2])))
+        )
         proxies = [to_relay]
         trial.settings = through(plain, to_relay.port, connections=CONNECTIONS)
         if CHOICE != "sqlite":
@@ -243,11 +247,15 @@ def main() -> int:
         try:
             found, settled = one_round(databases, place, asked.seed + number, min(KILLS, asked.kills - total.kills))
         except AssertionError as error:
-            print(f"round {number} (--seed {asked.seed + number - 1}, first round): {error}\nsee {place}", file=sys.stderr)
+            print(
+                f"round {number} (--seed {asked.seed + number - 1}, first round): {error}\nsee {place}", file=sys.stderr
+            )
             return 1
         total, slowest = total + found, max(slowest, settled)
         print(f"{total.kills:5} of {asked.kills} kills; round {number}: {found}", flush=True)
-    print(f"\n{number} sends in {time.monotonic() - began:.0f} s, at their end at most {slowest:.1f} s after the last kill")
+    print(
+        f"\n{number} sends in {time.monotonic() - began:.0f} s, at their end at most {slowest:.1f} s after the last kill"
+    )
     for one in fields(total):
         print(f"{one.name.replace('_', ' '):>16} {getattr(total, one.name):8}")
     return 0

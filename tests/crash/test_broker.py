@@ -88,7 +88,9 @@ def work(trial, database, relay, tmp_path):
 
     @contextlib.contextmanager
     def worker(settings):
-        words = {"SMTP_URL": settings.smtp_url[0]} | ({"BROKER_URL": settings.broker_url} if settings.broker_url else {})
+        words = {"SMTP_URL": settings.smtp_url[0]} | (
+            {"BROKER_URL": settings.broker_url} if settings.broker_url else {}
+        )
         environment = {**os.environ, **cli.environment(tmp_path, settings.database_url, **words)}
         with (tmp_path / "worker.log").open("wb") as log:
             process = subprocess.Popen(

@@ -91,8 +91,10 @@ else:
         process = send.start(loop=True)
         engine = create_engine(send.settings.database_url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            others = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                          "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            others = text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
             for goal in range(40, READERS, 40):
                 send.relay.wait_for(goal)
                 assert connection.execute(others).all()

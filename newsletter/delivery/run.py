@@ -99,11 +99,12 @@ def _run(
         make = partial(Sender, database, settings, relays, owner, memory)
         with _rare_collections():
             sender = uvloop.run(_send(make, stop, send_id, options))
+        if isinstance(sender.failure, WentBack):
+            raise_alarm(database, memory)  # before this run signs out: it would remember the older database
     finally:
         _unregister(database, owner, memory)
     sends = tuple(sender.supply.frames)
     if isinstance(sender.failure, WentBack):
-        raise_alarm(database, memory)
         return RunSummary(sends, seconds=time.monotonic() - began, problem=PROBLEM)
     _note(database, sends, sender.problem)
     for one in sends:
@@ -155,7 +156,8 @@ def _unregister(database: Database, owner: int, memory: Memory) -> None:
     """Say that this run has ended: its last sign of life."""
     with database.connection() as connection:
         shown = statements.show_life(connection, owner, memory.mark)
-        connection.execute(update(SenderProcess).where(SenderProcess.id == owner).values(stopped_at=now()))
+        mine = (SenderProcess.id == owner, SenderProcess.mark == memory.mark)
+        connection.execute(update(SenderProcess).where(*mine).values(stopped_at=now()))
     with contextlib.suppress(WentBack):  # what is remembered will show it
         memory.confirm(memory.grown(shown))
 

@@ -1,8 +1,9 @@
 """A process that sends until it is killed: ``python -m crash.child '<orders as JSON>'``, in the folder tests.
 
-``settings``: of the product. ``point`` and ``nth``: where it kills itself, or with ``memory`` runs out of it. ``loop``: sweep until SIGTERM, as a
-worker does, instead of one run. ``patience`` and ``timeouts``: of the product's options. ``hours``: how much its
-wall clock is ahead.
+``settings``: of the product. ``point`` and ``nth``: where it kills itself, or with
+``memory`` runs out of it. ``loop``: sweep until SIGTERM, as a worker does, instead
+of one run. ``patience`` and ``timeouts``: of the product's options. ``hours``: how
+much its wall clock is ahead.
 """
 
 from __future__ import annotations

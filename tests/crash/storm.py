@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from crash.database import locked
 from crash.links import proxied_database
 from crash.points import POINTS
 from crash.proxy import Proxy
@@ -78,7 +79,7 @@ class Round:
         self.workers: list[subprocess.Popen] = []
 
     def run(self) -> float:
-        """Send, under fire until enough were killed; return the seconds from the end of the fire to that of the send."""
+        """Send, under fire until enough were killed; return the seconds from its end to that of the send."""
         while self.trial.kills < self.kills and not self.over():
             self.bury()
             while len(self.workers) < WORKERS:
@@ -141,11 +142,8 @@ class Round:
     def lock(self) -> None:
         if self.trial.database.dialect != "sqlite":
             return
-        path = self.trial.database.engine.url.database
-        with contextlib.closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with locked(self.trial.settings.database_url)():
             time.sleep(self.dice.uniform(0, 0.5))
-            connection.execute("ROLLBACK")
 
     def recover(self) -> None:
         """As if a minute had passed for the dead; sometimes the living are late, too."""
@@ -186,9 +184,7 @@ def fought(databases: Databases, folder: Path, dice: random.Random) -> Iterator[
     """A send on a database of its own, its relay, and links to both that can break."""
     url = databases.fresh_url()
     cli.stamp(url)
-    settings = config.load(
-        data_dir=folder, database_url=url, secret_key=cli.SECRET, base_url="http://news.example.test"
-    )
+    settings = config.load(data_dir=folder, database_url=url, secret_key=cli.SECRET)
     relay = Relay(offers=OFFERS[dice.choice(list(OFFERS))], file=folder / "bodies.log", dice=dice)
     relay.faults = [
         Fault(at, answer, chance=dice.choice((0, 0.002, 0.01)))
@@ -208,9 +204,7 @@ def one_round(databases: Databases, folder: Path, seed: int, kills: int) -> tupl
     dice = random.Random(seed)
     with fought(databases, folder, dice) as trial, contextlib.ExitStack() as links:
         plain: Settings = trial.settings
-        to_relay = links.enter_context(
-            Proxy(("127.0.0.1", int(plain.smtp_url[0].partition("?")[0].rpartition(":")[2])))
-        )
+        to_relay = links.enter_context(Proxy(("127.0.0.1", urlsplit(plain.smtp_url[0]).port or 0)))
         proxies = [to_relay]
         trial.settings = through(plain, to_relay.port, connections=CONNECTIONS)
         if CHOICE != "sqlite":
@@ -247,14 +241,13 @@ def main() -> int:
         try:
             found, settled = one_round(databases, place, asked.seed + number, min(KILLS, asked.kills - total.kills))
         except AssertionError as error:
-            print(
-                f"round {number} (--seed {asked.seed + number - 1}, first round): {error}\nsee {place}", file=sys.stderr
-            )
+            print(f"round {number} (the first of --seed {asked.seed + number - 1}): {error}", file=sys.stderr)
+            print(f"what the relay got is in {place}", file=sys.stderr)
             return 1
         total, slowest = total + found, max(slowest, settled)
         print(f"{total.kills:5} of {asked.kills} kills; round {number}: {found}", flush=True)
     print(
-        f"\n{number} sends in {time.monotonic() - began:.0f} s, at their end at most {slowest:.1f} s after the last kill"
+        f"\n{number} sends in {time.monotonic() - began:.0f} s; the longest ended {slowest:.1f} s after its last kill"
     )
     for one in fields(total):
         print(f"{one.name.replace('_', ' '):>16} {getattr(total, one.name):8}")

@@ -2,14 +2,13 @@
 
 import contextlib
 import itertools
-import os
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
 import redis
+from crash.programs import program
 from crash.proxy import Proxy
 from factories import cli
 from factories.delivery import scheduled, status
@@ -83,31 +82,14 @@ def broker(tmp_path):
 
 
 @pytest.fixture
-def work(trial, database, relay, tmp_path):
+def work(trial, database, relay):
     """Runs a worker, shows that it works, lets the fault happen, and demands that a new send is found in time."""
-
-    @contextlib.contextmanager
-    def worker(settings):
-        words = {"SMTP_URL": settings.smtp_url[0]} | (
-            {"BROKER_URL": settings.broker_url} if settings.broker_url else {}
-        )
-        environment = {**os.environ, **cli.environment(tmp_path, settings.database_url, **words)}
-        with (tmp_path / "worker.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "newsletter", "worker", "--concurrency", "2"],
-                env=environment, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
 
     def check(fault=lambda: None, broker_url=""):
         first = scheduled(database, 0, addresses=("ana@example.org",))
         send = trial()
         settings = send.settings.model_copy(update={"broker_url": broker_url})
-        with worker(settings) as process:
+        with program(settings, "worker", "--concurrency", "2") as process:
             cli.eventually(lambda: status(database, first).state is delivery.SendState.COMPLETE)
             fault()
             relay.record.clear()

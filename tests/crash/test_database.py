@@ -1,13 +1,12 @@
 """F5, F6, F7: a database that dies, throws workers out, is locked, or is full, in mid-send."""
 
-import contextlib
-import os
 import resource
-import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 from crash.cluster import Cluster
+from crash.database import killed, locked
 from fixtures.databases import CHOICE
 from sqlalchemy import create_engine, text
 
@@ -29,19 +28,10 @@ def served_to_the_end(send, process):
 
 if CHOICE == "sqlite":
 
-    @contextlib.contextmanager
-    def locked(send):
-        """Another program holds the write lock."""
-        connection = sqlite3.connect(send.database.engine.url.database, timeout=30, isolation_level=None)
-        with contextlib.closing(connection):
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-            connection.execute("ROLLBACK")
-
     def test_a_file_that_somebody_else_locks_for_a_while_holds_the_send_up_and_nothing_else(send):
         process = send.start(loop=True)
         send.relay.wait_for(100)
-        with locked(send):
+        with locked(send.settings.database_url)():
             time.sleep(1.0)
             came = len(send.relay.record)
             time.sleep(2.0)
@@ -52,7 +42,7 @@ if CHOICE == "sqlite":
         process = send.start(loop=True)
         send.relay.wait_for(100)
         before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-        wal = os.stat(f"{send.database.engine.url.database}-wal").st_size
+        wal = Path(f"{send.database.engine.url.database}-wal").stat().st_size
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (min(wal, 4096), before[1]))
         time.sleep(1.0)
         came = len(send.relay.record)
@@ -82,9 +72,8 @@ else:
     def test_a_database_server_that_is_killed_holds_the_send_up_and_nothing_else(cluster, send, seconds):
         process = send.start(loop=True)
         send.relay.wait_for(100)
-        cluster.kill()
-        time.sleep(seconds)
-        cluster.start()
+        with killed(cluster)():
+            time.sleep(seconds)
         served_to_the_end(send, process)
 
     def test_workers_that_are_thrown_out_come_back(send):

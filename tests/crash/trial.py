@@ -22,7 +22,6 @@ from newsletter.cli import app
 from newsletter.config import Settings
 from newsletter.db import Database, later
 from newsletter.delivery.models import Delivery, DeliveryState, Recipient
-from newsletter.kit import smtpd
 
 TESTS = Path(__file__).parents[1]
 CONNECTIONS = 4

@@ -2,8 +2,12 @@
 
 from newsletter.delivery.changes import Patience
 from newsletter.delivery.control import cancel, pause, resume, retry
-from newsletter.delivery.models import DeliveryState, SendState
+from newsletter.delivery.limits import PaceRow
+from newsletter.delivery.mailboxes import look_up_domains
+from newsletter.delivery.models import DeliveryState, PaceState, SendState
+from newsletter.delivery.paces import paces, resume_pace, set_pace
 from newsletter.delivery.plan import begin_due, start
+from newsletter.delivery.providers import Provider
 from newsletter.delivery.queries import (
     RecipientRow,
     SenderRow,
@@ -22,7 +26,10 @@ from newsletter.delivery.send import Options
 __all__ = [
     "DeliveryState",
     "Options",
+    "PaceRow",
+    "PaceState",
     "Patience",
+    "Provider",
     "RecipientRow",
     "RunSummary",
     "SendState",
@@ -31,16 +38,20 @@ __all__ = [
     "begin_due",
     "cancel",
     "first_mails",
+    "look_up_domains",
+    "paces",
     "pause",
     "recipient_of",
     "recipients",
     "recover",
     "render_for",
     "resume",
+    "resume_pace",
     "retry",
     "run",
     "senders",
     "sends_of",
+    "set_pace",
     "settle",
     "start",
     "status",

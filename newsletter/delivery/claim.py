@@ -46,7 +46,7 @@ def load(session: Session, frame: Frame, claimed: Sequence[Claimed]) -> Loaded:
             loaded.skipped.append((ticket, reason))
         else:
             frame.prepare(session, edition_id)
-            loaded.jobs.append(Job(frame, ticket, one.attempt + 1, edition_id, Reader(*reader)))
+            loaded.jobs.append(Job(frame, ticket, one.attempt + 1, edition_id, one.lane, Reader(*reader)))
     return loaded
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import insert, select, update
 from newsletter.config import Settings
 from newsletter.db import Database, now
 from newsletter.delivery.models import DeliveryState, Send, SenderProcess, SendState
+from newsletter.delivery.paces import prepare
 from newsletter.delivery.plan import begin_due
 from newsletter.delivery.recover import finish
 from newsletter.delivery.send import Options, Sender
@@ -85,6 +86,7 @@ def _run(
     options: Options,
 ) -> RunSummary:
     began = time.monotonic()
+    prepare(database, relays, settings.warm_up_since)
     owner = _register(database)
     try:
         sender = uvloop.run(_send(partial(Sender, database, settings, relays, owner), stop, send_id, options))

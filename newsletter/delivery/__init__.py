@@ -2,10 +2,11 @@
 
 from newsletter.delivery.changes import Patience
 from newsletter.delivery.control import cancel, pause, resume, retry
+from newsletter.delivery.estimate import LaneStatus
 from newsletter.delivery.limits import PaceRow
 from newsletter.delivery.mailboxes import look_up_domains
 from newsletter.delivery.models import DeliveryState, PaceState, SendState
-from newsletter.delivery.paces import paces, resume_pace, set_pace
+from newsletter.delivery.paces import every_pace, resume_pace, set_pace
 from newsletter.delivery.plan import begin_due, start
 from newsletter.delivery.providers import Provider
 from newsletter.delivery.queries import (
@@ -25,6 +26,7 @@ from newsletter.delivery.send import Options
 
 __all__ = [
     "DeliveryState",
+    "LaneStatus",
     "Options",
     "PaceRow",
     "PaceState",
@@ -37,9 +39,9 @@ __all__ = [
     "SenderRow",
     "begin_due",
     "cancel",
+    "every_pace",
     "first_mails",
     "look_up_domains",
-    "paces",
     "pause",
     "recipient_of",
     "recipients",

@@ -20,7 +20,8 @@ from newsletter.delivery.transports.outcomes import Deferred, Outcome, Refused, 
 
 CLOSING: Final = 421
 _STATUS: Final = re.compile(
-    r"5\.7\.(?:9|2[0-9]|3[0-2]|50[9]|51[0-9]|60[6-9]|6[1-4][0-9]|70[0-9]|750)"  # Microsoft's 606 to 649: banned addresses
+    # 606 to 649 are Microsoft's banned addresses.
+    r"5\.7\.(?:9|2[0-9]|3[0-2]|509|51[0-9]|60[6-9]|6[1-4][0-9]|70[0-9]|750)"
 )
 _WORDS: Final = (
     "unauthenticated",

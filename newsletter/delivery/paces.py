@@ -44,7 +44,7 @@ def read(session: Session) -> tuple[dict[str, PaceRow], dt.datetime]:
     return {row[0]: PaceRow(*row[:-1]) for row in rows}, moment
 
 
-def paces(session: Session) -> list[PaceRow]:
+def every_pace(session: Session) -> list[PaceRow]:
     """Return the paces of all mailbox providers, and of the relays that have one."""
     found, _ = read(session)
     providers = [found.pop(slug, PaceRow(slug)) for slug in BY_SLUG]
@@ -78,7 +78,8 @@ def take(database: Database, name: str, want: int) -> tuple[int, PaceRow]:
         given = granted.count
         return granted.values
 
-    return given, _change(database, name, granting)
+    row = _change(database, name, granting)
+    return given, row
 
 
 def give_back(database: Database, name: str, count: int) -> None:
@@ -131,7 +132,7 @@ def set_pace(session: Session, name: str, per_minute: int | None) -> PaceRow:
 
 def _must_exist(session: Session, name: str) -> None:
     if name not in BY_SLUG and session.get(Pace, name) is None:
-        raise NotFound(f"There is no pace “{name}”; there are {', '.join(row.name for row in paces(session))}.")
+        raise NotFound(f"There is no pace “{name}”; there are {', '.join(row.name for row in every_pace(session))}.")
 
 
 def _change(database: Database, name: str, reckon: Callable[[PaceRow, dt.datetime], dict[str, Any]]) -> PaceRow:

@@ -11,8 +11,9 @@ takes a message, so that no intent is open meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -138,7 +139,8 @@ class Lines(Generic[Item]):
         route.limit = min(route.limit + 1, route.most)  # it may take more again
         route.problem = ""
         self._channels.add(channel)
-        self._changed()
+        if route.pace not in self._pacer.held:  # else there is nothing to ask for before its turn
+            self._changed()
         try:
             await self._serve(route, channel)
             await channel.close()
@@ -151,44 +153,50 @@ class Lines(Generic[Item]):
             self._changed()
 
     async def _serve(self, route: Route, channel: Channel) -> None:
-        while _fit(route, channel):
-            slowly = route.pace in self._pacer.held
-            if not await (self._slowly(route, channel) if slowly else self._once(route, channel)):
-                return
+        with self._withholding() as withhold:
+            while _fit(route, channel):
+                slowly = route.pace in self._pacer.held
+                withhold(AHEAD if slowly else 0)
+                if slowly:
+                    if not await self._pacer.turn(route.relay, lambda: self._closing):
+                        return
+                    withhold(AHEAD - 1)
+                    self._changed()
+                work = await self._take(route, channel)
+                if work is None:
+                    if slowly:
+                        self._pacer.keep_turn(route.relay)
+                    return
+                item, mail = work
+                outcome = await channel.deliver(mail.mail_from, mail.rcpt_to, mail.message)
+                if isinstance(outcome, Uncertain) and channel.served:
+                    # Some relays hang up after so many messages without saying so: do not run into it again.
+                    route.messages = min(route.messages, channel.served)
+                withhold(AHEAD if slowly else 0)
+                self._settle(item, route.relay, outcome)
 
-    async def _slowly(self, route: Route, channel: Channel) -> bool:
-        """Serve one message when it is the relay's turn; False if there is none, or everything is over."""
-        self.withheld += AHEAD
+    @contextlib.contextmanager
+    def _withholding(self) -> Iterator[Callable[[int], None]]:
+        """Yield a function that says how much less than the others a line may have in hand."""
+        mine = 0
+
+        def withhold(count: int) -> None:
+            nonlocal mine
+            self.withheld += count - mine
+            mine = count
+
         try:
-            if not await self._pacer.turn(route.relay, lambda: self._closing):
-                return False
-            self.withheld -= 1
-            self._changed()
-            try:
-                served = await self._once(route, channel)
-            finally:
-                self.withheld += 1
+            yield withhold
         finally:
-            self.withheld -= AHEAD
-        if not served:
-            self._pacer.keep_turn(route.relay)
-        return served
+            withhold(0)
 
-    async def _once(self, route: Route, channel: Channel) -> bool:
-        """Serve one message; False if there is none, or it could not be begun."""
+    async def _take(self, route: Route, channel: Channel) -> tuple[Item, Mail] | None:
+        """Take the next message; None if there is none, or the server hung up while there was nothing to do."""
         work = await self._source()
-        if work is None:
-            return False
-        item, mail = work
-        if not _fit(route, channel):  # the server hung up while there was nothing to do
-            self._give_back(item, mail)
-            return False
-        outcome = await channel.deliver(mail.mail_from, mail.rcpt_to, mail.message)
-        if isinstance(outcome, Uncertain) and channel.served:
-            # Some relays hang up after so many messages without saying so: do not run into it again.
-            route.messages = min(route.messages, channel.served)
-        self._settle(item, route.relay, outcome)
-        return True
+        if work is not None and not _fit(route, channel):
+            self._give_back(*work)
+            return None
+        return work
 
 
 def _routes(relays: Sequence[Relay]) -> list[Route]:

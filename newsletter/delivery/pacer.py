@@ -37,6 +37,7 @@ NAP: Final = 0.2  # the longest sleep of those who wait for a turn: the stop may
 SOONEST: Final = 0.01
 WINDOW: Final = 50  # outcomes of one lane that are looked at together
 SHARE: Final = 10  # of them that blame us (a fifth): the lane is paused
+SEVERAL: Final = 3  # domains that say the same before it counts for all the small ones together
 AT_ONCE: Final = 1000  # turns of a relay in one reservation, if its pace allows so many
 FINE, BLAMED, SLOWED = range(3)
 EPOCH: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -49,10 +50,11 @@ Result = TypeVar("Result")
 class _Watch:
     """What happened lately in one lane."""
 
-    __slots__ = ("before", "counted", "since", "window")
+    __slots__ = ("before", "counted", "since", "voices", "window")
 
     def __init__(self) -> None:
         self.window: deque[int] = deque(maxlen=WINDOW)
+        self.voices: deque[str] = deque(maxlen=SHARE)  # the domains of those who blamed us or asked us to slow
         self.counted, self.since = 0, time.monotonic()
         self.before = (0, 0.0)  # count and seconds of the stretch before this one
 
@@ -60,6 +62,11 @@ class _Watch:
         """Return how many a minute it has been lately."""
         counted, seconds = self.before
         return (self.counted + counted) * MINUTE / max(time.monotonic() - self.since + seconds, 0.05)
+
+    def forget(self) -> None:
+        """Begin to listen anew."""
+        self.window.clear()
+        self.voices.clear()
 
     def begin_again(self) -> None:
         """Begin another stretch."""
@@ -161,8 +168,8 @@ class Pacer:
 
     # -- what the other side says --------------------------------------------------
 
-    def settled(self, lane: int, relay: Relay, outcome: Outcome) -> bool:
-        """Note an outcome; return whether it is a provider's refusal of the sender."""
+    def settled(self, lane: int, address: str, relay: Relay, outcome: Outcome) -> bool:
+        """Note the outcome for an address; return whether it is a provider's refusal of the sender."""
         watch = self._watches[lane]
         watch.counted += 1
         if type(outcome) is Accepted:
@@ -170,30 +177,29 @@ class Pacer:
             if lane in self._probing:
                 self._reopen(lane)
             return False
-        if blames_sender(outcome):
-            watch.window.append(BLAMED)
+        blames, slows = blames_sender(outcome), asks_to_slow(outcome)
+        watch.window.append(BLAMED if blames else SLOWED if slows else FINE)
+        if blames or slows:
+            watch.voices.append(address.rpartition("@")[2].lower())
+        if blames:
             self._blamed(lane, outcome)
-            return True
-        if asks_to_slow(outcome):
-            watch.window.append(SLOWED)
+        elif slows:
             self._slowed(lane, relay, outcome)
-        else:
-            watch.window.append(FINE)
-        return False
+        return blames
 
     def _blamed(self, lane: int, outcome: Outcome) -> None:
         watch, name = self._watches[lane], Provider(lane).slug
-        if watch.window.count(BLAMED) < SHARE:
+        if watch.window.count(BLAMED) < SHARE or not self._speaks_for_all(lane):
             return
         reason, rate = _reason(outcome), watch.rate()
         if self._change(name, limits.paused(self._row(lane), rate, self._moment(), reason)):
-            watch.window.clear()
+            watch.forget()
             self._write(partial(paces.pause, self._database, name, rate, reason))
             self.closed(lane)
 
     def _reopen(self, lane: int) -> None:
         self._probing.discard(lane)
-        self._watches[lane].window.clear()
+        self._watches[lane].forget()
         name = Provider(lane).slug
         if self._change(name, limits.reopened(self._row(lane), self._moment())):
             self._write(partial(paces.reopen, self._database, name))
@@ -202,12 +208,16 @@ class Pacer:
         watch, name, rate = self._watches[lane], Provider(lane).slug, self._watches[lane].rate()
         if isinstance(outcome, Deferred) and outcome.command == "MAIL":  # no reader was named: it is the relay's
             name, rate = relay.pace, sum(each.rate() for each in self._watches) / len(self._relays)
-        elif lane == Provider.OTHER and watch.window.count(SLOWED) < SHARE:
-            return  # one server of thousands says nothing about the others
+        elif lane == Provider.OTHER and (watch.window.count(SLOWED) < SHARE or not self._speaks_for_all(lane)):
+            return
         reason = _reason(outcome)
         row = self._rows.get(name) or PaceRow(name)
         if self._change(name, limits.slower(row, rate, self._moment(), reason)):
             self._write(partial(paces.slow, self._database, name, rate, reason))
+
+    def _speaks_for_all(self, lane: int) -> bool:
+        """Whether what was said is the lane's: of thousands of small servers one says nothing about the others."""
+        return lane != Provider.OTHER or len(set(self._watches[lane].voices)) >= SEVERAL
 
     # -- beside the loop -----------------------------------------------------------
 

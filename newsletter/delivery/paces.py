@@ -15,14 +15,14 @@ from dataclasses import fields
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from newsletter.db import Database, after_commit, now
+from newsletter.db import Database, after_commit, later, now
 from newsletter.delivery import limits
 from newsletter.delivery.limits import PaceRow
-from newsletter.delivery.models import Delivery, DeliveryState, Pace, PaceState, Send, SendState
+from newsletter.delivery.models import Delivery, DeliveryState, Pace, PaceState, Send, SenderProcess, SendState
 from newsletter.delivery.providers import BY_SLUG, Provider
 from newsletter.delivery.transports.relays import Relay
 from newsletter.errors import Invalid, NotFound
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 MAX_REASON: Final = 500
 MOST: Final = 10_000_000  # a minute
+ALIVE_SECONDS: Final = 45  # a process that sends says every 15 seconds that it lives
 PERMANENT: Final = 500  # RFC 5321 4.2.1: a deferred delivery with such a code was refused for our fault
 
 _COLUMNS: Final = [getattr(Pace, field.name) for field in fields(PaceRow)]
@@ -88,15 +89,26 @@ def give_back(database: Database, name: str, count: int) -> None:
 
 
 def slow(database: Database, name: str, observed: float, reason: str) -> None:
-    """Halve a pace because the other side asked for less; at most once in ten seconds over all workers."""
-    after = _change(database, name, lambda row, moment: limits.slower(row, observed, moment, reason[:MAX_REASON]))
-    log.info("%s asks for less at a time: %s", name, after.reason)
+    """Halve a pace because the other side asked for less; at most once in ten seconds over all workers.
+
+    ``observed`` is this process's speed a minute.
+    """
+    with database.transaction() as session:
+        row, moment = _locked(session, name)
+        values = limits.slower(row, observed * _senders(session), moment, reason[:MAX_REASON])
+        if values:
+            _write(session, name, values)
+            log.info("%s asks for less at a time: %s", name, reason)
 
 
 def pause(database: Database, name: str, observed: float, reason: str) -> None:
     """Let a pace rest because the other side refuses us."""
-    _change(database, name, lambda row, moment: limits.paused(row, observed, moment, reason[:MAX_REASON]))
-    log.warning("%s refuses the sender and is paused: %s", name, reason)
+    with database.transaction() as session:
+        row, moment = _locked(session, name)
+        values = limits.paused(row, observed * _senders(session), moment, reason[:MAX_REASON])
+        if values:
+            _write(session, name, values)
+            log.warning("%s refuses the sender and is paused: %s", name, reason)
 
 
 def reopen(database: Database, name: str) -> None:
@@ -128,6 +140,12 @@ def set_pace(session: Session, name: str, per_minute: int | None) -> PaceRow:
     _locked(session, name)
     _write(session, name, {"per_minute": per_minute, "next_free": None})
     return _locked(session, name)[0]
+
+
+def _senders(session: Session) -> int:
+    """Return how many processes send now: each knows its own speed only."""
+    alive = (SenderProcess.stopped_at.is_(None), SenderProcess.seen_at > later(-ALIVE_SECONDS))
+    return max(session.scalars(select(func.count()).select_from(SenderProcess).where(*alive)).one(), 1)
 
 
 def _must_exist(session: Session, name: str) -> None:

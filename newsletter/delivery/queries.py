@@ -62,6 +62,12 @@ class SendStatus:
         return self.pending + self.claimed + self.sending + self.deferred
 
     @property
+    def held(self) -> bool:
+        """Whether all that is left waits for a provider that is paused, or for the next day of the warm-up."""
+        waiting = [lane for lane in self.lanes if lane.left]
+        return bool(waiting) and all(lane.held for lane in waiting) and not self.claimed + self.sending
+
+    @property
     def summary(self) -> str:
         """Say in words how it stands; ``complete`` alone means that everyone was served."""
         if self.state is not SendState.COMPLETE:

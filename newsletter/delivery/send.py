@@ -209,7 +209,7 @@ class Sender:
 
     def _settle(self, job: Job, relay: Relay, outcome: Outcome) -> None:
         self._wire.discard(job)
-        blamed = self._pacer.settled(job.lane, relay, outcome)
+        blamed = self._pacer.settled(job.lane, job.reader.address, relay, outcome)
         change = of_outcome(
             outcome,
             attempt=job.attempt,

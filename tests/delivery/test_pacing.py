@@ -209,12 +209,19 @@ def test_a_421_slows_its_provider_alone_and_it_recovers(database, relayed, inbox
     assert status(database, send_id).summary == "complete"
 
 
-def test_one_busy_server_does_not_slow_all_the_small_ones(database, relayed, inbox):
-    for n in range(5):
-        inbox.at_rcpt[f"reader{n}@example.org"] = ["451 4.7.1 Too fast for me"]
-    begun(database, relayed, 60)
+@pytest.mark.parametrize("reply", ["451 4.7.1 Too fast for me", BLOCKED])
+def test_one_server_does_not_hold_all_the_small_ones_and_several_do(database, relayed, inbox, reply):
+    for n in range(20):
+        inbox.at_rcpt[f"reader{n}@example.org"] = [reply]
+    begun(database, relayed, 30)
     delivery.run(database, relayed)
     assert pace(database, "other").state is PaceState.FLOWING
+
+    several = [f"ana@{n}.example.net" for n in range(20)]
+    inbox.at_rcpt |= {address: [reply] for address in several}
+    begun(database, relayed, 0, addresses=tuple(several))
+    with Running(database, relayed):
+        until(lambda: pace(database, "other").state is not PaceState.FLOWING)
 
 
 def test_a_421_at_mail_slows_the_relay(database, settings):

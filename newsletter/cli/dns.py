@@ -12,9 +12,12 @@ from typing import Final
 
 import dns.exception
 import dns.resolver
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from newsletter.cli.checks import Check, fail, ok, warn
 from newsletter.config import Settings
+from newsletter.delivery.dkim import signing_keys
+from newsletter.errors import ConfigError
 from newsletter.publications import Publication
 
 LIFETIME: Final = 4.0
@@ -30,11 +33,7 @@ def _domain(settings: Settings, domain: str) -> Iterator[Check]:
     bounces = settings.bounce_domain or domain
     try:
         yield _spf(bounces, _texts(bounces))
-        signer, selector = settings.dkim_domain or domain, settings.dkim_selector
-        if settings.dkim_key:
-            yield _dkim(f"{selector}._domainkey.{signer}")
-        else:
-            yield warn(f"DKIM {signer}", "we do not sign", "set NEWSLETTER_DKIM_KEY unless the relay signs")
+        yield from _signatures(settings, settings.dkim_domain or domain)
         yield _dmarc(domain)
         yield _mx(bounces)
     except dns.exception.DNSException as error:
@@ -53,13 +52,33 @@ def _spf(domain: str, texts: Sequence[str]) -> Check:
     return ok(name, policies[0])
 
 
-def _dkim(name: str) -> Check:
-    keys = [text for text in _texts(name) if "p=" in text]
-    if not keys:
-        return fail(f"DKIM {name}", "there is no key", "publish the public half of NEWSLETTER_DKIM_KEY there as TXT")
-    if "p=;" in keys[0].replace(" ", "") or keys[0].rstrip().endswith("p="):
-        return fail(f"DKIM {name}", "the key was withdrawn", "publish the public half of NEWSLETTER_DKIM_KEY")
-    return ok(f"DKIM {name}", "there is a key")
+def _signatures(settings: Settings, domain: str) -> Iterator[Check]:
+    if not settings.dkim_key:
+        yield warn(f"DKIM {domain}", "we do not sign", "set NEWSLETTER_DKIM_KEY unless the relay signs")
+        return
+    try:
+        keys = signing_keys(settings)
+    except ConfigError as error:
+        yield fail(f"DKIM {domain}", error.message, "see docs/operating.md")
+        return
+    if all(isinstance(key.private, Ed25519PrivateKey) for key in keys):
+        yield warn(f"DKIM {domain}", "there is no RSA key", "add one: many providers do not verify Ed25519 yet")
+    for key in keys:
+        yield _published(f"{key.selector}._domainkey.{domain}", key.published)
+
+
+def _published(name: str, key: str) -> Check:
+    """Compare the record at ``name`` with the public half of our key."""
+    records = [text for text in _texts(name) if "p=" in text]
+    advice = f"publish there as TXT: p={key}"
+    if not records:
+        return fail(f"DKIM {name}", "there is no key", advice)
+    published = records[0].partition("p=")[2].partition(";")[0].replace(" ", "")
+    if not published:
+        return fail(f"DKIM {name}", "the key was withdrawn", advice)
+    if published != key:
+        return fail(f"DKIM {name}", "it is not the public half of our key", advice)
+    return ok(f"DKIM {name}", "it is the public half of our key")
 
 
 def _dmarc(domain: str) -> Check:

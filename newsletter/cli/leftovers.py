@@ -12,11 +12,11 @@ import contextlib
 import fcntl
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 from newsletter.errors import Conflict
+from newsletter.kit.processes import started_at
 
 
 class Lock:
@@ -80,21 +80,6 @@ class PidFiles:
         for name in recorded:
             self.remove(name)
         return list(living)
-
-
-def started_at(pid: int) -> str:
-    """Return when the process started, as text to compare; empty when there is none (or a zombie)."""
-    if Path("/proc/self/stat").exists():
-        try:
-            # The second field is the name in parentheses and may hold anything, so count from its end.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return ""
-        return "" if fields[0] == "Z" else fields[19]  # field 22 of proc(5): start time in clock ticks
-    shown = subprocess.run(  # noqa: S603 - fixed argv, an integer
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return shown.stdout.strip().replace(" ", "_")
 
 
 def _read(path: Path) -> tuple[int, str]:

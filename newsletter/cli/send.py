@@ -62,6 +62,31 @@ def retry(
 
 
 @app.command()
+def evidence(
+    send: SendId,
+    file: Annotated[
+        typer.FileText,
+        typer.Argument(metavar="FILE", encoding="utf-8", errors="replace", help="The log; - is standard input."),
+    ],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Read from the relay's log (Postfix's, or Message-IDs, one a line) who has got it.
+
+    Those who are uncertain and named become accepted. While the send is paused this
+    also holds for those who still wait: after a backup was restored the relay knows
+    better. Who is not named stays.
+    """
+    with entered() as door, door.database.transaction() as session:
+        settled = delivery.settle_by_log(session, door.settings, send, file)
+        staff.audit(session, actor=ACTOR, action=f"settled {settled} by the relay's log", subject=f"send:{send}")
+        found = delivery.status(session, send)
+    if not as_json:
+        say(f"{settled} more are known to be accepted")
+    show(found, as_json=as_json)
+
+
+@app.command()
 def recipients(
     send: SendId,
     *,

@@ -3,6 +3,7 @@
 from newsletter.delivery.changes import Patience
 from newsletter.delivery.control import cancel, pause, resume, retry
 from newsletter.delivery.estimate import LaneStatus
+from newsletter.delivery.evidence import settle, settle_by_log
 from newsletter.delivery.limits import PaceRow
 from newsletter.delivery.mailboxes import look_up_domains
 from newsletter.delivery.models import DeliveryState, PaceState, SendState
@@ -19,7 +20,7 @@ from newsletter.delivery.queries import (
     sends_of,
     status,
 )
-from newsletter.delivery.recover import recover, settle
+from newsletter.delivery.recover import recover
 from newsletter.delivery.render import first_mails, render_for
 from newsletter.delivery.run import RunSummary, run
 from newsletter.delivery.send import Options
@@ -55,6 +56,7 @@ __all__ = [
     "sends_of",
     "set_pace",
     "settle",
+    "settle_by_log",
     "start",
     "status",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from newsletter.delivery.faults import blames_sender
 from newsletter.delivery.models import DeliveryState
@@ -20,8 +20,7 @@ SENDERS_FAULT: Final = frozenset({500, 502, 503, 504, 530, 534, 535, 538})
 MIN_ATTEMPTS: Final = 5  # before a retry window that has passed ends the attempts
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The next state of a row that is now ``expected``, and what is noted with it (texts are cut to their columns)."""
 
     to: DeliveryState
@@ -95,5 +94,6 @@ def _deferral(outcome: Deferred | Refused, attempt: int, relay: str, window_left
 
 
 def _noted(to: DeliveryState, reply: Reply, command: str | None, relay: str, delay: float | None = None) -> Change:
-    text = " ".join(reply.text.split("\n"))
-    return Change(to, DeliveryState.SENDING, delay, command=command, code=reply.code or None, reply=text, relay=relay)
+    return Change(
+        to, DeliveryState.SENDING, delay, 0, command, reply.code or None, reply.text.replace("\n", " "), relay
+    )

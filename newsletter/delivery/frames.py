@@ -21,9 +21,10 @@ from newsletter.db import now
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.models import Send, SendState
 from newsletter.delivery.personalize import Letterhead, Personalizer, Reader
-from newsletter.delivery.statements import Claimed, Ticket
+from newsletter.delivery.statements import LEASE_SECONDS, Claimed, Ticket
 from newsletter.delivery.tracking import Marks
 
+STALE_SECONDS: Final = LEASE_SECONDS * 2 / 3  # a lease that was fresh so long ago counts as over: a wide margin
 MOST_RESTS: Final = 12  # looks for which a cursor that found nothing again and again stays closed
 
 
@@ -110,6 +111,10 @@ class Job:
     lane: int
     reader: Reader
     since: float = field(default_factory=time.monotonic)  # when its lease was last known to be fresh
+
+    def fresh(self) -> bool:
+        """Whether it is certainly still ours: when the lease may have run out, somebody else may have it."""
+        return time.monotonic() - self.since < STALE_SECONDS
 
 
 def personalizer(settings: Settings, letterhead: Letterhead, compiled: editions.Compiled) -> Personalizer:

@@ -5,8 +5,9 @@ durable; every write is fenced by owner, epoch and expected state, and a row tha
 did not change means that the job belongs to somebody else now and is reported as
 lost. While one commit runs the next one gathers, so nobody waits for a single
 row. When the database goes away nothing is granted; what is to be recorded is
-kept and written when it is back, under the same fence. It runs in a thread of its
-own and is spoken to from the event loop; it decides nothing.
+kept and written when it is back, under the same fence; if it comes back without
+what it had confirmed, the ledger fails with ``WentBack``. It runs in a thread of
+its own and is spoken to from the event loop; it decides nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from typing import Final
@@ -26,9 +27,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from newsletter.db import Database
-from newsletter.delivery import statements
+from newsletter.delivery import remember, statements
 from newsletter.delivery.changes import INTENT, Change
 from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.remember import Memory
 from newsletter.delivery.statements import Claimed, Ticket
 
 log = logging.getLogger(__name__)
@@ -56,14 +58,21 @@ class _Batch:
     claims: list[_ClaimOrder]
     renewals: list[Ticket]
     alive: bool = False  # tell that the owner lives
+    shown: int = 0  # how often it has told then
+    renewed: list[Ticket] = field(default_factory=list)
     last: bool = False
+
+
+def _nobody_asks(_tickets: Sequence[Ticket], _since: float) -> None:
+    pass
 
 
 class Ledger:
     """Writes for one owner.
 
     ``granted(granted, lost)`` is called on the event loop after each commit that
-    held intents, ``failed(error)`` once if the ledger cannot go on.
+    held intents, ``renewed(tickets, since)`` after one that renewed leases (they count
+    from ``since``, in monotonic seconds), ``failed(error)`` once if the ledger cannot go on.
     """
 
     def __init__(
@@ -73,13 +82,16 @@ class Ledger:
         *,
         granted: Callable[[Sequence[Ticket], Sequence[Ticket]], None],
         failed: Callable[[BaseException], None],
+        renewed: Callable[[Sequence[Ticket], float], None] = _nobody_asks,
+        memory: Memory | None = None,
     ) -> None:
-        self._database, self._owner = database, owner
+        self._database, self._owner, self._memory = database, owner, memory
         self._loop = asyncio.get_running_loop()
-        self._granted, self._failed = granted, failed
+        self._granted, self._failed, self._renewed = granted, failed, renewed
         self._orders: SimpleQueue[tuple[Ticket, Change] | _ClaimOrder | list[Ticket] | None] = SimpleQueue()
         self._give_up_at = float("inf")
         self._connection: Connection | None = None
+        self._written: tuple[Ticket, DeliveryState] | None = None  # a row as it was when its commit was confirmed
         self.commits = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -144,6 +156,7 @@ class Ledger:
         """Write a batch, however long the database is away."""
         tries = 0
         while True:
+            began = time.monotonic()
             try:
                 with self._transaction() as connection:
                     granted, lost = self._write(connection, batch)
@@ -158,6 +171,13 @@ class Ledger:
             else:
                 break
         self.commits += 1
+        if self._memory and batch.shown:
+            self._memory.confirm(batch.shown)
+        if batch.changes and not lost:
+            ticket, change = batch.changes[-1]
+            self._written = (ticket, change.to)
+        if batch.renewed:
+            self._tell(self._renewed, batch.renewed, began)
         if granted or lost:
             self._tell(self._granted, granted, lost)
         for order, rows in zip(batch.claims, claimed, strict=True):
@@ -166,7 +186,8 @@ class Ledger:
     def _write(self, connection: Connection, batch: _Batch) -> tuple[list[Ticket], list[Ticket]]:
         """Apply the changes; return which intents hold and which do not."""
         if batch.alive:
-            statements.renew(connection, self._owner, batch.renewals)
+            self._show_life(connection, batch)
+            batch.renewed = statements.renew(connection, self._owner, batch.renewals)
         if not batch.changes:
             return [], []
         written = statements.write(connection, self._owner, batch.changes)
@@ -177,15 +198,23 @@ class Ledger:
         log.info("%d of %d rows belong to somebody else now", len(batch.changes) - written, len(batch.changes))
         return held, [ticket for ticket in intents if ticket not in held]
 
+    def _show_life(self, connection: Connection, batch: _Batch) -> None:
+        if self._memory:
+            shown = statements.show_life(connection, self._owner, self._memory.mark)
+            batch.shown = self._memory.grown(shown)
+
     def _claim(self, connection: Connection, order: _ClaimOrder) -> list[Claimed]:
         return statements.claim(connection, self._owner, order.send_id, order.after, order.limit, order.lanes)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """Yield the thread's own connection; what is written is durable when the block ends."""
+        again = self._connection is None and self._written
         if self._connection is None:
             self._connection = _connect(self._database)
         with self._connection.begin():
+            if again:
+                remember.check(self._connection, *again)
             yield self._connection
 
     def _disconnect(self) -> None:

@@ -3,9 +3,10 @@
 Promise: connections are opened when there is work for them and closed when idle;
 a relay that takes fewer than configured is used with what it takes; one that is
 down leaves its share to the others. Each line takes one message at a time from
-``source``, and either reports its outcome to ``settle`` or, if nothing of it was
-written, gives it back. A line of a relay with a pace waits for its turn before it
-takes a message, so that no intent is open meanwhile.
+``source``, asks ``may_go`` right before its body leaves, and either reports its
+outcome to ``settle`` or, if nothing of it was written, gives it back. A line of a
+relay with a pace waits for its turn before it takes a message, so that no intent is
+open meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from newsletter.delivery.pacer import Pacer
@@ -34,6 +36,7 @@ class Route:
     """One relay's connections. ``limit`` shrinks when the relay refuses more."""
 
     relay: Relay
+    label: str  # the relay's name in the ledger
     pace: str  # the name of its pace
     most: int  # connections at once
     limit: int
@@ -55,15 +58,16 @@ class Lines(Generic[Item]):
         pacer: Pacer,
         *,
         source: Callable[[], Awaitable[tuple[Item, Mail] | None]],
+        may_go: Callable[[Item], bool],
         give_back: Callable[[Item, Mail], None],
-        settle: Callable[[Item, Relay, Outcome], None],
+        settle: Callable[[Item, str, Outcome], None],
         changed: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self.routes = _routes(relays)
         self.withheld = 0  # of what the open lines could have in hand: lines that wait for their relay's turn
         self._pacer, self._closing = pacer, False
-        self._timeouts, self._source, self._give_back = timeouts, source, give_back
+        self._timeouts, self._source, self._may_go, self._give_back = timeouts, source, may_go, give_back
         self._settle, self._changed, self._failed = settle, changed, failed
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -168,12 +172,13 @@ class Lines(Generic[Item]):
                         self._pacer.keep_turn(route.relay)
                     return
                 item, mail = work
-                outcome = await channel.deliver(mail.mail_from, mail.rcpt_to, mail.message)
+                may_go = partial(self._may_go, item)
+                outcome = await channel.deliver(mail.mail_from, mail.rcpt_to, mail.message, may_go=may_go)
                 if isinstance(outcome, Uncertain) and channel.served:
                     # Some relays hang up after so many messages without saying so: do not run into it again.
                     route.messages = min(route.messages, channel.served)
                 withhold(AHEAD if slowly else 0)
-                self._settle(item, route.relay, outcome)
+                self._settle(item, route.label, outcome)
 
     @contextlib.contextmanager
     def _withholding(self) -> Iterator[Callable[[int], None]]:
@@ -207,7 +212,7 @@ def _routes(relays: Sequence[Relay]) -> list[Route]:
 
 def _route(relay: Relay, most: int) -> Route:
     tls = None if relay.security is Security.PLAIN else relay.tls()
-    return Route(relay, relay.pace, most, most, relay.messages, tls)
+    return Route(relay, relay.label, relay.pace, most, most, relay.messages, tls)
 
 
 def _fit(route: Route, channel: Channel) -> bool:

@@ -157,13 +157,32 @@ class MailboxDomain(Base):
 
 
 class SenderProcess(Base):
-    """A process that sends: the owner of claims, so that `doctor` can say who is alive."""
+    """A process that sends: the owner of claims, so that its end can be noticed at once.
+
+    ``mark`` tells the row from another that got the same id in a database that was
+    put back; ``renewals`` grows with every sign of life. What a machine remembers of
+    the two shows whether the database went back in time.
+    """
 
     __tablename__ = "senders"
 
     id: Mapped[Id]
     host: Mapped[str] = mapped_column(String(120))
     pid: Mapped[int] = mapped_column(Integer)
+    process: Mapped[str] = mapped_column(String(120), default="", server_default="")  # kit.processes.identity
+    mark: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    renewals: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     started_at: Mapped[dt.datetime]
     seen_at: Mapped[dt.datetime]
     stopped_at: Mapped[dt.datetime | None]
+
+
+class Restoration(Base):
+    """A time when a machine found the database older than it remembered."""
+
+    __tablename__ = "restorations"
+
+    id: Mapped[Id]
+    mark: Mapped[str] = mapped_column(String(32), unique=True)
+    host: Mapped[str] = mapped_column(String(120))
+    noticed_at: Mapped[dt.datetime]

@@ -28,7 +28,7 @@ from newsletter.delivery.limits import MINUTE, PaceRow
 from newsletter.delivery.models import PaceState
 from newsletter.delivery.providers import Provider
 from newsletter.delivery.transports.outcomes import Accepted, Deferred, Outcome, Refused
-from newsletter.delivery.transports.relays import Relay
+from newsletter.delivery.transports.relays import Relay, pace_of
 
 log = logging.getLogger(__name__)
 
@@ -168,8 +168,8 @@ class Pacer:
 
     # -- what the other side says --------------------------------------------------
 
-    def settled(self, lane: int, address: str, relay: Relay, outcome: Outcome) -> bool:
-        """Note the outcome for an address; return whether it is a provider's refusal of the sender."""
+    def settled(self, lane: int, address: str, relay: str, outcome: Outcome) -> bool:
+        """Note the outcome for an address at a relay; return whether it is a provider's refusal of the sender."""
         watch = self._watches[lane]
         watch.counted += 1
         if type(outcome) is Accepted:
@@ -204,10 +204,10 @@ class Pacer:
         if self._change(name, limits.reopened(self._row(lane), self._moment())):
             self._write(partial(paces.reopen, self._database, name))
 
-    def _slowed(self, lane: int, relay: Relay, outcome: Outcome) -> None:
+    def _slowed(self, lane: int, relay: str, outcome: Outcome) -> None:
         watch, name, rate = self._watches[lane], Provider(lane).slug, self._watches[lane].rate()
         if isinstance(outcome, Deferred) and outcome.command == "MAIL":  # no reader was named: it is the relay's
-            name, rate = relay.pace, sum(each.rate() for each in self._watches) / len(self._relays)
+            name, rate = pace_of(relay), sum(each.rate() for each in self._watches) / len(self._relays)
         elif lane == Provider.OTHER and (watch.window.count(SLOWED) < SHARE or not self._speaks_for_all(lane)):
             return
         reason = _reason(outcome)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import format_datetime
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from newsletter.audience import Links
 from newsletter.delivery.dkim import Signer
@@ -26,8 +27,7 @@ from newsletter.editions.words import one_line
 REMEMBERED: Final = 4096  # encoded values of one field
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """One recipient of a send, as frozen. ``seq`` 0 is nobody in particular."""
 
     seq: int
@@ -35,7 +35,7 @@ class Reader:
     address: str
     first_name: str = ""
     last_name: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = MappingProxyType({})
     tracking: bool = True
 
     def word(self, name: str) -> str:
@@ -58,8 +58,7 @@ class Letterhead:
     started_at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """One message, ready for the wire."""
 
     mail_from: str

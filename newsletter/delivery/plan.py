@@ -25,6 +25,7 @@ from newsletter.delivery import states
 from newsletter.delivery.mailboxes import domain_of, lane_of
 from newsletter.delivery.models import Delivery, DeliveryState, MailboxDomain, Recipient, Send, SendState
 from newsletter.delivery.queries import SendStatus, status
+from newsletter.delivery.restoration import notice
 from newsletter.delivery.transports.relays import parse_all
 from newsletter.errors import NewsletterError, Refused
 from newsletter.issues import IssueState, IssueView
@@ -105,9 +106,12 @@ def _scheduled(session: Session, issue: IssueView, at: dt.datetime | None, by: s
 def begin_due(database: Database, settings: Settings) -> list[int]:
     """Begin every scheduled send that is due and return their ids; one that is past its grace is ``missed``.
 
-    Opens its own transactions, one for each send. What keeps a send from beginning is written to its
-    ``problem`` and tried again until its grace is over.
+    None begins on a database that went back in time (see ``restoration``). Opens its own transactions,
+    one for each send. What keeps a send from beginning is written to its ``problem`` and tried again until
+    its grace is over.
     """
+    if notice(database, settings.data_dir):
+        return []
     _miss(database)
     with database.read() as session:
         due = session.scalars(

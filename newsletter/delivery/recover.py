@@ -1,7 +1,8 @@
 """Putting right what a crash left, and ending a send that has nothing left to do.
 
 Promise: a lease that ran out while a delivery was only claimed makes it pending,
-which is always safe; while it was sending, uncertain, never pending. After 15
+which is always safe; while it was sending, uncertain, never pending. The leases of
+a process of this machine that is certainly gone have run out at once. After 15
 minutes without evidence the publication's policy decides about the uncertain.
 Running it anywhere, any number of times, at once, changes nothing more. It opens
 its own transactions.
@@ -10,6 +11,7 @@ its own transactions.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -20,10 +22,11 @@ from newsletter import issues, publications
 from newsletter.db import Database, after_commit, later, now
 from newsletter.delivery import states
 from newsletter.delivery.control import move
-from newsletter.delivery.models import Delivery, DeliveryState, Send, SendState
-from newsletter.delivery.statements import MAX_REPLY
+from newsletter.delivery.models import Delivery, DeliveryState, Send, SenderProcess, SendState
+from newsletter.delivery.statements import LEASE_SECONDS, MAX_REPLY
 from newsletter.errors import Refused
 from newsletter.issues import IssueState
+from newsletter.kit.processes import is_gone
 from newsletter.kit.wake import wake
 from newsletter.publications import UncertainPolicy
 
@@ -35,14 +38,17 @@ ASSUMED: Final = "assumed accepted: no evidence to the contrary came"
 def recover(database: Database) -> None:
     """Look at every send that may hold expired leases or undecided deliveries, and end what is done."""
     with database.read() as session:
+        gone = _gone(session)
         live = Send.state.in_((SendState.SENDING, SendState.PAUSED))
         found = session.scalars(select(Send.id).where(or_(live, Send.unsettled > 0)).order_by(Send.id)).all()
-        due = [send_id for send_id in found if _needs_work(session, send_id)]
+        due = [send_id for send_id in found if _needs_work(session, send_id, gone)]
     for send_id in due:
         with database.transaction() as session:
-            _expire(session, send_id)
+            _expire(session, send_id, gone)
             _decide(session, send_id)
         finish(database, send_id)
+    if gone:
+        _sign_out(database, gone)
 
 
 def finish(database: Database, send_id: int) -> None:
@@ -64,28 +70,30 @@ def finish(database: Database, send_id: int) -> None:
             send.unsettled = unsettled
 
 
-def settle(session: Session, send_id: int, seq: int, *, evidence: str) -> bool:
-    """Note evidence (a bounce, a click) that an uncertain delivery was accepted; False if it is not uncertain."""
-    found = session.scalar(
-        update(Delivery)
-        .where(Delivery.send_id == send_id, Delivery.seq == seq, Delivery.state == DeliveryState.UNCERTAIN)
-        .values(state=DeliveryState.ACCEPTED, outcome_at=now(), reply=f"evidence: {evidence}"[:MAX_REPLY])
-        .returning(Delivery.seq)
-    )
-    return found is not None
+def _gone(session: Session) -> list[int]:
+    """Return the senders whose process ran on this machine, did not sign out, and runs no more."""
+    statement = select(SenderProcess.id, SenderProcess.process).where(SenderProcess.stopped_at.is_(None))
+    return [sender for sender, process in session.execute(statement) if is_gone(process)]
 
 
-def _expired(state: DeliveryState) -> ColumnElement[bool]:
-    return and_(Delivery.state == state, Delivery.lease_until < now())
+def _sign_out(database: Database, gone: Sequence[int]) -> None:
+    """Look after the gone no longer, once nothing that they had asked the database for can come any more."""
+    quiet = (SenderProcess.id.in_(gone), SenderProcess.seen_at < later(-LEASE_SECONDS))
+    with database.connection() as connection:
+        connection.execute(update(SenderProcess).where(*quiet).values(stopped_at=now()))
+
+
+def _expired(state: DeliveryState, gone: Sequence[int]) -> ColumnElement[bool]:
+    return and_(Delivery.state == state, or_(Delivery.lease_until < now(), Delivery.owner.in_(gone)))
 
 
 def _undecided() -> ColumnElement[bool]:
     return and_(Delivery.state == DeliveryState.UNCERTAIN, Delivery.outcome_at < later(-EVIDENCE_SECONDS))
 
 
-def _needs_work(session: Session, send_id: int) -> bool:
+def _needs_work(session: Session, send_id: int, gone: Sequence[int]) -> bool:
     """Whether anything expired, is to be decided, or nothing is left to do; one look at the ledger."""
-    expired = or_(_expired(DeliveryState.CLAIMED), _expired(DeliveryState.SENDING))
+    expired = or_(_expired(DeliveryState.CLAIMED, gone), _expired(DeliveryState.SENDING, gone))
     overdue, unfinished = session.execute(
         select(
             func.count().filter(or_(expired, _undecided())),
@@ -95,16 +103,16 @@ def _needs_work(session: Session, send_id: int) -> bool:
     return bool(overdue) or not unfinished
 
 
-def _expire(session: Session, send_id: int) -> None:
+def _expire(session: Session, send_id: int, gone: Sequence[int]) -> None:
     mine = update(Delivery).where(Delivery.send_id == send_id).execution_options(synchronize_session=False)
     session.execute(
-        mine.where(_expired(DeliveryState.CLAIMED)).values(
+        mine.where(_expired(DeliveryState.CLAIMED, gone)).values(
             state=DeliveryState.PENDING, epoch=Delivery.epoch + 1, lease_until=None
         )
     )
     # Owner and epoch stay: should the owner live after all, the reply it reads is evidence.
     session.execute(
-        mine.where(_expired(DeliveryState.SENDING)).values(
+        mine.where(_expired(DeliveryState.SENDING, gone)).values(
             state=DeliveryState.UNCERTAIN, lease_until=None, outcome_at=now(), reply=CRASHED
         )
     )

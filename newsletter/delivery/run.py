@@ -9,6 +9,7 @@ inside a transaction. A process should have one run at a time.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -24,13 +25,17 @@ from sqlalchemy import insert, select, update
 
 from newsletter.config import Settings
 from newsletter.db import Database, now
+from newsletter.delivery import statements
 from newsletter.delivery.models import DeliveryState, Send, SenderProcess, SendState
 from newsletter.delivery.paces import prepare
 from newsletter.delivery.plan import begin_due
 from newsletter.delivery.recover import finish
+from newsletter.delivery.remember import Known, Memory, WentBack, last_restoration, new_mark
+from newsletter.delivery.restoration import PROBLEM, raise_alarm
 from newsletter.delivery.send import Options, Sender
 from newsletter.delivery.transports.relays import Relay, parse_all
 from newsletter.errors import ConfigError
+from newsletter.kit.processes import identity
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ def run(
 ) -> RunSummary:
     """Begin what is due, then send until nothing is due or ``stop`` is set; only ``send_id`` if given.
 
+    A database that went back in time (a restored backup) pauses every send instead; see ``restoration``.
     After ``stop`` it returns within 30 s: what is on the wire is finished, the rest is given back.
     """
     begin_due(database, settings)
@@ -87,12 +93,17 @@ def _run(
 ) -> RunSummary:
     began = time.monotonic()
     prepare(database, relays, settings.warm_up_since)
-    owner = _register(database)
+    memory = Memory(settings.data_dir)
+    owner = _register(database, memory)
     try:
-        sender = uvloop.run(_send(partial(Sender, database, settings, relays, owner), stop, send_id, options))
+        make = partial(Sender, database, settings, relays, owner, memory)
+        sender = uvloop.run(_send(make, stop, send_id, options))
     finally:
-        _unregister(database, owner)
+        _unregister(database, owner, memory)
     sends = tuple(sender.supply.frames)
+    if isinstance(sender.failure, WentBack):
+        raise_alarm(database, memory)
+        return RunSummary(sends, seconds=time.monotonic() - began, problem=PROBLEM)
     _note(database, sends, sender.problem)
     for one in sends:
         finish(database, one)
@@ -116,17 +127,25 @@ async def _send(make: partial[Sender], stop: threading.Event, send_id: int | Non
     return sender
 
 
-def _register(database: Database) -> int:
-    """Enter this run among the owners of claims."""
+def _register(database: Database, memory: Memory) -> int:
+    """Enter this run among the owners of claims, and remember it."""
+    mark = new_mark()
+    row = {"host": platform.node()[:120], "pid": os.getpid(), "process": identity(), "mark": mark}
     with database.transaction() as session:
-        host = platform.node()[:120]
-        row = {"host": host, "pid": os.getpid(), "started_at": now(), "seen_at": now()}
-        return session.scalars(insert(SenderProcess).values(row).returning(SenderProcess.id)).one()
+        entered = insert(SenderProcess).values(started_at=now(), seen_at=now(), renewals=0, **row)
+        owner = session.scalars(entered.returning(SenderProcess.id)).one()
+        known = Known(owner, mark, 0, last_restoration(session))
+    memory.keep(known)
+    return owner
 
 
-def _unregister(database: Database, owner: int) -> None:
-    with database.transaction() as session:
-        session.execute(update(SenderProcess).where(SenderProcess.id == owner).values(stopped_at=now()))
+def _unregister(database: Database, owner: int, memory: Memory) -> None:
+    """Say that this run has ended: its last sign of life."""
+    with database.connection() as connection:
+        shown = statements.show_life(connection, owner, memory.mark)
+        connection.execute(update(SenderProcess).where(SenderProcess.id == owner).values(stopped_at=now()))
+    with contextlib.suppress(WentBack):  # what is remembered will show it
+        memory.confirm(memory.grown(shown))
 
 
 def _note(database: Database, sends: Sequence[int], problem: str) -> None:

@@ -28,15 +28,15 @@ from newsletter.delivery.lines import AHEAD, Lines
 from newsletter.delivery.models import DeliveryState
 from newsletter.delivery.pacer import Pacer
 from newsletter.delivery.personalize import Mail
-from newsletter.delivery.statements import LEASE_SECONDS, Ticket
+from newsletter.delivery.remember import Memory
+from newsletter.delivery.statements import Ticket
 from newsletter.delivery.supply import LARGEST, Supply
 from newsletter.delivery.transports.smtp import Outcome, Relay, Timeouts
 from newsletter.kit.wake import wake
 
 TICK_SECONDS: Final = 0.1
-RENEW_SECONDS: Final = 15.0
+RENEW_SECONDS: Final = 10.0
 ABSORB_SECONDS: Final = 5.0
-STALE_SECONDS: Final = LEASE_SECONDS * 2 / 3  # an intent older than this may be somebody else's by now
 PERMANENT: Final = 500  # reply codes from here on get the same answer again
 
 
@@ -60,6 +60,7 @@ class Sender:
         settings: Settings,
         relays: Sequence[Relay],
         owner: int,
+        memory: Memory,
         *,
         options: Options,
         send_id: int | None,
@@ -68,7 +69,9 @@ class Sender:
         self.problem = ""
         self.failure: BaseException | None = None
         self._database, self._options = database, options
-        self._ledger = Ledger(database, owner, granted=self._granted, failed=self._fail)
+        self._ledger = Ledger(
+            database, owner, granted=self._granted, renewed=self._renewed, failed=self._fail, memory=memory
+        )
         self._pacer = Pacer(database, relays)
         self.supply = Supply(database, settings, self._ledger, self._pacer, send_id=send_id, stock=self._advance)
         self._lines: Lines[Job] = Lines(
@@ -76,6 +79,7 @@ class Sender:
             options.timeouts,
             self._pacer,
             source=self._next,
+            may_go=Job.fresh,
             give_back=self._put_back,
             settle=self._settle,
             changed=self._advance,
@@ -117,7 +121,7 @@ class Sender:
         if clock.passed("rate", 1.0):
             self.supply.rate = clock.rate(sum(self.counts.values()))
         if clock.passed("renew", RENEW_SECONDS):
-            self._ledger.renew(self._in_hand())
+            self._ledger.renew([job.ticket for job in self._in_hand()])
         if clock.passed("absorb", ABSORB_SECONDS):
             self._announce_refusals()
         self._advance()
@@ -185,7 +189,7 @@ class Sender:
         while True:
             while self._ready:
                 job, mail = self._ready.popleft()
-                if time.monotonic() - job.since < STALE_SECONDS:
+                if job.fresh():
                     self._wire.add(job)
                     return job, mail
                 self._ledger.record(job.ticket, RELEASE_INTENT)
@@ -207,13 +211,13 @@ class Sender:
 
     # -- outcomes go out -------------------------------------------------------
 
-    def _settle(self, job: Job, relay: Relay, outcome: Outcome) -> None:
+    def _settle(self, job: Job, relay: str, outcome: Outcome) -> None:
         self._wire.discard(job)
         blamed = self._pacer.settled(job.lane, job.reader.address, relay, outcome)
         change = of_outcome(
             outcome,
             attempt=job.attempt,
-            relay=relay.label,
+            relay=relay,
             window_left=job.frame.patience_left(),
             patience=self._options.patience,
         )
@@ -270,9 +274,14 @@ class Sender:
         """An error that nobody caught ends the run: a run that goes on without a part of itself might never end."""
         self._fail(context.get("exception") or RuntimeError(context["message"]))
 
-    def _in_hand(self) -> list[Ticket]:
-        jobs = (*self.supply.backlog, *(job for job, _ in (*self._asked.values(), *self._ready)), *self._wire)
-        return [job.ticket for job in jobs]
+    def _in_hand(self) -> list[Job]:
+        return [*self.supply.backlog, *(job for job, _ in (*self._asked.values(), *self._ready)), *self._wire]
+
+    def _renewed(self, tickets: Sequence[Ticket], since: float) -> None:
+        held = set(tickets)
+        for job in self._in_hand():
+            if job.ticket in held:
+                job.since = max(job.since, since)
 
 
 def _permanent(change: Change) -> bool:

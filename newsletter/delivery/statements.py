@@ -1,25 +1,29 @@
 """The ledger's SQL: claim, write, renew; one statement each, the same for both databases.
 
-Promise: each function is one atomic statement that changes only rows which the
-fence allows, and tells how many. The rows of a write are one JSON
-parameter: one round trip, and one call into the database during which Python's
-other threads run. Time is the database's.
+Promise: every statement is atomic and changes only rows which the fence allows,
+and ``write`` tells how many. The rows of a write are JSON parameters: one round
+trip, and one call into the database during which Python's other threads run.
+Intents and acceptances, which are nearly all of it, have statements of their own
+that carry a row in one number and a reply; the rest shares a general one. Time is
+the database's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from json.encoder import encode_basestring_ascii as quoted
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     Connection,
     Float,
     FromClause,
     Integer,
+    Select,
     String,
     Update,
     and_,
@@ -34,6 +38,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
 from newsletter.db import later, now
@@ -41,9 +46,10 @@ from newsletter.delivery.changes import INTENT, Change
 from newsletter.delivery.models import Delivery, DeliveryState, Send, SenderProcess, SendState
 from newsletter.delivery.states import CLAIMABLE
 
-LEASE_SECONDS: Final = 60
+LEASE_SECONDS: Final = 45  # with a sweep every 10 s, others go on within 60 s of a worker's end
 MAX_REPLY: Final = 500  # the columns' lengths
 MAX_RELAY: Final = 120
+EPOCH_BITS: Final = 24  # seq and epoch travel as one number
 
 # The values of one row of a write, in the order in which ``_row`` writes them.
 _COLUMNS: Final[dict[str, TypeEngine[Any]]] = {
@@ -61,8 +67,7 @@ _COLUMNS: Final[dict[str, TypeEngine[Any]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery that was claimed; ``attempt`` is how often it was tried before."""
 
     seq: int
@@ -79,6 +84,11 @@ class Ticket:
     seq: int
     epoch: int
 
+    @property
+    def key(self) -> int:
+        """Return ``seq`` and ``epoch`` as one number that sorts by ``seq``."""
+        return self.seq << EPOCH_BITS | self.epoch
+
 
 def claim(
     connection: Connection, owner: int, send_id: int, after: int, limit: int, lanes: Sequence[int] = ()
@@ -94,10 +104,55 @@ def claim(
 
 def write(connection: Connection, owner: int, changes: Sequence[tuple[Ticket, Change]]) -> int:
     """Apply changes to distinct rows and return how many rows were still this owner's."""
-    # In the order of the key: two writers that lock the same rows do so in the same order.
-    ordered = sorted(changes, key=lambda pair: (pair[0].send_id, pair[0].seq))
-    rows = f"[{','.join(_row(ticket, change) for ticket, change in ordered)}]"
-    return connection.execute(_WRITE[connection.dialect.name], {"me": owner, "rows": rows}).rowcount
+    usual: dict[int, _Usual] = {}
+    others: list[tuple[Ticket, Change]] = []
+    for ticket, change in changes:
+        if change is INTENT or change.to is DeliveryState.ACCEPTED:
+            if ticket.send_id not in usual:
+                usual[ticket.send_id] = _Usual([], {})
+            usual[ticket.send_id].add(ticket, change)
+        else:
+            others.append((ticket, change))
+    written = sum(
+        _write_usual(connection, {"me": owner, "send": send_id, **given})
+        for send_id, rows in usual.items()
+        for given in rows.parameters()
+    )
+    if others:
+        others.sort(key=lambda pair: (pair[0].send_id, pair[0].seq))
+        rows = _json([_row(ticket, change) for ticket, change in others])
+        written += connection.execute(_WRITE[connection.dialect.name], {"me": owner, "rows": rows}).rowcount
+    return written
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """The intents and acceptances of one send."""
+
+    intents: list[int]
+    accepted: dict[tuple[int | None, str | None], dict[int, str | None]]  # by code and relay: reply by key
+
+    def add(self, ticket: Ticket, change: Change) -> None:
+        if change is INTENT:
+            self.intents.append(ticket.key)
+        else:
+            replies = self.accepted.setdefault((change.code, change.relay), {})
+            replies[ticket.key] = change.reply and change.reply[:MAX_REPLY]
+
+    def parameters(self) -> Iterator[dict[str, Any]]:
+        """Return the parameters of as many statements as there are answers of a kind; the first has the intents too."""
+        # In the order of the key: two writers that lock the same rows do so in the same order.
+        asked = _json(sorted(self.intents))
+        for (code, relay), replies in (self.accepted or {(None, None): {}}).items():
+            yield {"asked": asked, "answered": _json(replies), "code": code, "relay": relay and relay[:MAX_RELAY]}
+            asked = "[]"
+
+
+def _write_usual(connection: Connection, given: dict[str, Any]) -> int:
+    """Write intents and acceptances: on PostgreSQL in one statement, so in one round trip and one commit."""
+    if connection.dialect.name == "postgresql":
+        return int(connection.execute(_BOTH, given).scalar_one())
+    return sum(connection.execute(statement, given).rowcount for statement in _EACH)
 
 
 def held(connection: Connection, owner: int, tickets: Iterable[Ticket], state: DeliveryState) -> list[Ticket]:
@@ -110,25 +165,32 @@ def held(connection: Connection, owner: int, tickets: Iterable[Ticket], state: D
     return found
 
 
-def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> None:
-    """Renew the leases of rows in this owner's hands, and tell that the owner is alive."""
-    connection.execute(update(SenderProcess).where(SenderProcess.id == owner).values(seen_at=now()))
-    if tickets:
-        rows = f"[{','.join(f'[{one.send_id},{one.seq},{one.epoch}]' for one in tickets)}]"
-        connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows})
+def show_life(connection: Connection, owner: int, mark: str) -> int | None:
+    """Tell that the owner is alive, and return how often it has told; None if there is no such owner."""
+    renewals: int | None = connection.execute(_SHOW_LIFE, {"me": owner, "its_mark": mark}).scalar_one_or_none()
+    return renewals
 
 
-def _row(ticket: Ticket, change: Change) -> str:
-    """Return one row of a write as a JSON array; written by hand, since this is done for every message."""
-    if change is INTENT:
-        return f"[{ticket.send_id},{ticket.seq},{ticket.epoch},{_INTENT}]"
-    reply = change.reply and change.reply[:MAX_REPLY]
-    rest = (change.delay, change.command, change.code, reply, change.relay and change.relay[:MAX_RELAY])
+def renew(connection: Connection, owner: int, tickets: Sequence[Ticket]) -> list[Ticket]:
+    """Renew the leases of rows that are in this owner's hands; return those that still are."""
+    if not tickets:
+        return []
+    rows = f"[{','.join(f'[{one.send_id},{one.seq},{one.epoch}]' for one in tickets)}]"
+    rows_left = connection.execute(_RENEW[connection.dialect.name], {"me": owner, "rows": rows})
+    renewed = {(row.send_id, row.seq) for row in rows_left}
+    return [one for one in tickets if (one.send_id, one.seq) in renewed]
+
+
+def _row(ticket: Ticket, change: Change) -> tuple[int | float | str | None, ...]:
+    """Return one row of the general write, in the order of ``_COLUMNS``."""
     return (
-        f'[{ticket.send_id},{ticket.seq},{ticket.epoch},"{change.expected}","{change.to}",{change.attempts},'
-        + ",".join(["null" if one is None else quoted(one) if isinstance(one, str) else str(one) for one in rest])
-        + "]"
+        *(ticket.send_id, ticket.seq, ticket.epoch, change.expected, change.to, change.attempts, change.delay),
+        *(change.command, change.code, change.reply and change.reply[:MAX_REPLY]),
+        change.relay and change.relay[:MAX_RELAY],
     )
+
+
+_json: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def _claim(*conditions: ColumnElement[bool]) -> Update:
@@ -182,17 +244,15 @@ def _fenced(x: Any) -> Update:  # noqa: ANN401 - likewise
     return update(Delivery).where(*same, Delivery.owner == bindparam("me"))
 
 
-def _renew(rows: FromClause) -> Update:
+def _renew(rows: FromClause) -> ReturningUpdate[int, int]:
     in_hand = Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.SENDING))
-    return _fenced(_columns(rows)).where(in_hand).values(lease_until=later(LEASE_SECONDS))
+    renewed = _fenced(_columns(rows)).where(in_hand).values(lease_until=later(LEASE_SECONDS))
+    return renewed.returning(Delivery.send_id, Delivery.seq)
 
 
 def _write(rows: FromClause) -> Update:
     x = _columns(rows)
     state = type_coerce(Delivery.state, String)
-    intent = x.to == DeliveryState.SENDING.value
-    # The commit happened and its answer was lost with the connection: the same intent once more.
-    again = and_(intent, state == DeliveryState.SENDING.value)
     # The lease ran out and the row became uncertain, then the reply came after all: it is evidence.
     late = and_(
         state == DeliveryState.UNCERTAIN.value,
@@ -201,14 +261,13 @@ def _write(rows: FromClause) -> Update:
     )
     return (
         _fenced(x)
-        .where(or_(state == x.expected, again, late))
+        .where(or_(state == x.expected, late))
         .values(
             state=x.to,
-            attempt=Delivery.attempt + case((again, 0), else_=x.attempts),
+            attempt=Delivery.attempt + x.attempts,
             not_before=later(x.delay),
-            lease_until=case((intent, later(LEASE_SECONDS)), else_=null()),
-            intent_at=case((intent, now()), else_=Delivery.intent_at),
-            outcome_at=case((intent, Delivery.outcome_at), else_=now()),
+            lease_until=null(),
+            outcome_at=now(),
             command=x.command,
             code=x.code,
             reply=x.reply,
@@ -217,7 +276,66 @@ def _write(rows: FromClause) -> Update:
     )
 
 
-_INTENT: Final = f'"{INTENT.expected}","{INTENT.to}",{INTENT.attempts},null,null,null,null,null'
+def _by_key(given: FromClause, key: ColumnElement[Any], *more: ColumnElement[Any]) -> Any:  # noqa: ANN401 - columns by name
+    """Return the columns of one send's rows that are told by one number each."""
+    number = key.cast(BigInteger)
+    send_id = bindparam("send", type_=BigInteger()).label("send_id")
+    seq = number.op(">>")(literal_column(str(EPOCH_BITS))).cast(Integer).label("seq")
+    epoch = number.op("&")(literal_column(str((1 << EPOCH_BITS) - 1))).cast(Integer).label("epoch")
+    # The offset keeps both planners from taking the query apart: first the keys, then each row by its key.
+    return select(send_id, seq, epoch, *more).select_from(given).offset(0).subquery("x").c
+
+
+def _intend(keys: FromClause) -> Update:
+    """Make claimed rows sending; ``asked`` is ``[key, ...]``."""
+    state = type_coerce(Delivery.state, String)
+    # The commit happened and its answer was lost with the connection: the same intent once more.
+    again = state == DeliveryState.SENDING.value
+    return (
+        _fenced(_by_key(keys, keys.c.value))
+        .where(or_(state == DeliveryState.CLAIMED.value, again))
+        .values(
+            state=DeliveryState.SENDING,
+            attempt=Delivery.attempt + case((again, 0), else_=INTENT.attempts),
+            lease_until=later(LEASE_SECONDS),
+            intent_at=now(),
+            not_before=null(),
+            command=null(),
+            code=null(),
+            reply=null(),
+            relay=null(),
+        )
+    )
+
+
+def _accept(replies: FromClause) -> Update:
+    """Make sending rows accepted; ``answered`` is ``{key: reply, ...}``."""
+    x = _by_key(replies, replies.c.key, replies.c.value.label("reply"))
+    state = type_coerce(Delivery.state, String)
+    # Uncertain: the lease ran out, then the reply came after all.
+    return (
+        _fenced(x)
+        .where(or_(state == DeliveryState.SENDING.value, state == DeliveryState.UNCERTAIN.value))
+        .values(
+            state=DeliveryState.ACCEPTED,
+            not_before=null(),
+            lease_until=null(),
+            outcome_at=now(),
+            command=null(),
+            code=bindparam("code", type_=Integer()),
+            reply=x.reply,
+            relay=bindparam("relay", type_=String()),
+        )
+    )
+
+
+def _together(intend: Update, accept: Update) -> Select[*tuple[Any, ...]]:
+    """Join two UPDATEs into one statement that counts their rows."""
+    changed = [one.returning(Delivery.seq).cte(name) for one, name in ((intend, "intended"), (accept, "accepted"))]
+    counts = [select(func.count()).select_from(rows).scalar_subquery() for rows in changed]
+    return select(counts[0] + counts[1])
+
+
 _CLAIM: Final = _claim()
 _CLAIM_LANES: Final = _claim(Delivery.lane.in_(bindparam("lanes", expanding=True)))
 _GIVEN: Final = bindparam("rows", type_=String())
@@ -227,6 +345,22 @@ _ROWS: Final[dict[str, FromClause]] = {
 }
 _WRITE: Final = {dialect: _write(rows) for dialect, rows in _ROWS.items()}
 _RENEW: Final = {dialect: _renew(rows) for dialect, rows in _ROWS.items()}
+_ASKED: Final = bindparam("asked", type_=String())
+_ANSWERED: Final = bindparam("answered", type_=String())
+_BOTH: Final = _together(
+    _intend(func.json_array_elements_text(_ASKED.cast(JSON)).table_valued("value", name="given")),
+    _accept(func.json_each_text(_ANSWERED.cast(JSON)).table_valued("key", "value", name="given")),
+)
+_EACH: Final = (
+    _intend(func.json_each(_ASKED).table_valued("value", name="given")),
+    _accept(func.json_each(_ANSWERED).table_valued("key", "value", name="given")),
+)
+_SHOW_LIFE: Final = (
+    update(SenderProcess)
+    .where(SenderProcess.id == bindparam("me"), SenderProcess.mark == bindparam("its_mark"))
+    .values(seen_at=now(), renewals=SenderProcess.renewals + 1)
+    .returning(SenderProcess.renewals)
+)
 _HELD: Final = select(Delivery.owner, Delivery.epoch, Delivery.state).where(
     Delivery.send_id == bindparam("s"), Delivery.seq == bindparam("q")
 )

@@ -23,7 +23,8 @@ SEND: Final[Mapping[SendState, frozenset[SendState]]] = {
 }
 
 DELIVERY: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.CLAIMED, DeliveryState.SKIPPED}),
+    # Accepted without a claim only by the relay's own log, after a backup was restored.
+    DeliveryState.PENDING: frozenset({DeliveryState.CLAIMED, DeliveryState.SKIPPED, DeliveryState.ACCEPTED}),
     DeliveryState.CLAIMED: frozenset(
         {DeliveryState.SENDING, DeliveryState.PENDING, DeliveryState.SKIPPED, DeliveryState.REFUSED}
     ),
@@ -38,7 +39,9 @@ DELIVERY: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
         }
     ),
     DeliveryState.ACCEPTED: frozenset(),
-    DeliveryState.DEFERRED: frozenset({DeliveryState.CLAIMED, DeliveryState.PENDING, DeliveryState.SKIPPED}),
+    DeliveryState.DEFERRED: frozenset(
+        {DeliveryState.CLAIMED, DeliveryState.PENDING, DeliveryState.SKIPPED, DeliveryState.ACCEPTED}
+    ),
     DeliveryState.REFUSED: frozenset({DeliveryState.PENDING}),  # a person's retry
     DeliveryState.UNCERTAIN: frozenset({DeliveryState.ACCEPTED, DeliveryState.PENDING}),
     DeliveryState.SKIPPED: frozenset(),

@@ -29,6 +29,8 @@ def cleaned(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return the text as one line, blanks run together; for headlines, names and headers."""
+    if text.isprintable() and "  " not in text:  # nothing to clean: nearly every name of every reader
+        return text.strip(" ")
     return _BLANKS.sub(" ", cleaned(text)).strip(" ")
 
 

@@ -8,14 +8,15 @@ reader. Bursts of links are called a scanner's, also when they span two batches.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from newsletter.delivery.models import Delivery, Recipient
+from newsletter.delivery import settle
+from newsletter.delivery.models import Delivery, DeliveryState, Recipient
 from newsletter.events.models import Event, EventKind, Verdict
 from newsletter.events.record import Fact
 from newsletter.events.spill import Hit
@@ -27,6 +28,7 @@ class _Copy:
     subscriber_id: int
     tracking: bool
     accepted_at: dt.datetime | None
+    uncertain: bool  # and the reader lets us look
 
 
 def store(connection: Connection, hits: Sequence[Hit]) -> None:
@@ -36,6 +38,7 @@ def store(connection: Connection, hits: Sequence[Hit]) -> None:
         copies = _copies(connection, send_id, {hit.seq for hit in mine if hit.seq})
         facts = [_fact(hit, copies.get(hit.seq)) for hit in mine if not hit.seq or hit.seq in copies]
         _insert(connection, facts)
+        _settle(connection, send_id, mine, copies)
         _find_bursts(connection, send_id, [fact for fact in facts if fact.kind is EventKind.CLICKED and fact.seq])
 
 
@@ -43,11 +46,14 @@ def _copies(connection: Connection, send_id: int, seqs: set[int]) -> dict[int, _
     if not seqs:
         return {}
     rows = connection.execute(
-        select(Recipient.seq, Recipient.subscriber_id, Recipient.tracking, Delivery.outcome_at)
+        select(Recipient.seq, Recipient.subscriber_id, Recipient.tracking, Delivery.outcome_at, Delivery.state)
         .join(Delivery, (Delivery.send_id == Recipient.send_id) & (Delivery.seq == Recipient.seq))
         .where(Recipient.send_id == send_id, Recipient.seq.in_(seqs))
     )
-    return {seq: _Copy(subscriber_id, tracking, at) for seq, subscriber_id, tracking, at in rows}
+    return {
+        seq: _Copy(subscriber_id, tracking, at, tracking and state is DeliveryState.UNCERTAIN)
+        for seq, subscriber_id, tracking, at, state in rows
+    }
 
 
 def _fact(hit: Hit, copy: _Copy | None) -> Fact:
@@ -65,6 +71,14 @@ def _fact(hit: Hit, copy: _Copy | None) -> Fact:
         verdict=verdict,
         origin=hit.mark,
     )
+
+
+def _settle(connection: Connection, send_id: int, hits: Sequence[Hit], copies: Mapping[int, _Copy]) -> None:
+    """Note that copies arrived: whoever looks at one, person or machine, shows it."""
+    for kind in (EventKind.OPENED, EventKind.CLICKED):
+        seqs = {hit.seq for hit in hits if hit.kind is kind and hit.seq in copies and copies[hit.seq].uncertain}
+        if seqs:
+            settle(connection, send_id, seqs, evidence=str(kind))
 
 
 def _insert(connection: Connection, facts: Sequence[Fact]) -> None:

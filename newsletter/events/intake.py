@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from newsletter import audience
 from newsletter.config import Settings
+from newsletter.delivery import settle
 from newsletter.delivery.models import Recipient, Send
 from newsletter.errors import BadToken
 from newsletter.events import arf, bounces, mime, policy, record, verp
@@ -216,6 +217,8 @@ def _write(session: Session, intake_id: int, named: Named, kind: EventKind, repo
         intake_id=intake_id,
     )
     new = record.write(session, [fact])
+    # Whatever comes back, good or bad, shows that the relay had taken the mail.
+    settle(session, named.send_id, [named.seq], evidence=f"{kind}: {report.reply or 'a report came back'}")
     if not new or fact.bounce_class is None:
         return
     failure = policy.Failure(

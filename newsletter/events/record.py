@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from newsletter.audience import Reader
+from newsletter.delivery import settle
 from newsletter.delivery.models import Recipient
 from newsletter.events.models import BounceClass, Event, EventKind, Verdict
 from newsletter.kit import clock
@@ -81,5 +82,7 @@ def unsubscribed(session: Session, reader: Reader, *, via: str) -> None:
     )
     if fact.origin:
         write(session, [fact])
+        if seq:
+            settle(session, reader.send_id, [seq], evidence=f"left by {via}")
     else:
         append(session, [fact])

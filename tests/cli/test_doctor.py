@@ -8,8 +8,12 @@ import dns.message
 import dns.resolver
 import dns.rrset
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from factories import cli
 
+from newsletter.delivery.dkim import SigningKey
 from newsletter.kit import smtpd
 
 
@@ -170,8 +174,11 @@ def test_a_domain_in_order_is_in_order(run, publication, name_server):
     name_server["bounces.example.org", "TXT"] = ['"unrelated"', '"v=spf1 a:mail.example.org " "-all"']
     name_server["bounces.example.org", "MX"] = ["10 mail.example.org."]
     name_server["_dmarc.example.org", "TXT"] = ['"v=DMARC1; p=none"']
-    name_server["newsletter._domainkey.example.org", "TXT"] = ['"v=DKIM1; k=rsa; p=MIIB"']
-    done = run("doctor", "--dns", "--json", bounce_domain="bounces.example.org", dkim_key="a key")
+    key = rsa.generate_private_key(65537, 2048)
+    published = SigningKey(key, "newsletter").published
+    parts = f'"v=DKIM1; k=rsa; p={published[:200]}" "{published[200:]}"'
+    name_server["newsletter._domainkey.example.org", "TXT"] = [parts]
+    done = run("doctor", "--dns", "--json", bounce_domain="bounces.example.org", dkim_key=pem(key))
     for name in (
         *("SPF bounces.example.org", "MX bounces.example.org"),
         *("DMARC example.org", "DKIM newsletter._domainkey.example.org"),
@@ -195,7 +202,29 @@ def test_a_policy_that_does_not_work_is_named(run, publication, name_server, tex
     assert found in line["found"]
 
 
-def test_a_withdrawn_key_is_named(run, publication, name_server):
-    name_server["newsletter._domainkey.example.org", "TXT"] = ['"v=DKIM1; p="']
-    done = run("doctor", "--dns", "--json", dkim_key="a key")
-    assert _found(done, "DKIM newsletter._domainkey.example.org")["found"] == "the key was withdrawn"
+def pem(key):
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ('"v=DKIM1; p="', "the key was withdrawn"),
+        ('"v=DKIM1; k=ed25519; p=AAAA"', "it is not the public half of our key"),
+        (None, "there is no key"),
+    ],
+)
+def test_a_key_that_does_not_verify_our_mail_is_named(run, publication, name_server, record, found):
+    if record:
+        name_server["newsletter._domainkey.example.org", "TXT"] = [record]
+    done = run("doctor", "--dns", "--json", dkim_key=pem(Ed25519PrivateKey.generate()))
+    line = _found(done, "DKIM newsletter._domainkey.example.org")
+    assert (line["health"], line["found"]) == ("fail", found)
+    assert _found(done, "DKIM example.org")["found"] == "there is no RSA key"
+
+
+def test_a_key_that_cannot_sign_is_named(run, publication, name_server):
+    assert (
+        "NEWSLETTER_DKIM_KEY" in _found(run("doctor", "--dns", "--json", dkim_key="a key"), "DKIM example.org")["found"]
+    )

@@ -8,11 +8,13 @@ import pytest
 from factories import cli
 from factories.audience import subscriber
 from factories.issues import issue as make_issue
+from sqlalchemy import update
 
 from newsletter import config, publications
 from newsletter.cli import issue_send
 from newsletter.db import Database
 from newsletter.delivery import paces
+from newsletter.delivery.models import Delivery, DeliveryState
 from newsletter.jobs.sweeper import Sweeper
 from newsletter.jobs.work import Work
 
@@ -225,6 +227,22 @@ def test_a_paused_send_goes_on_when_resumed(run, approved, relay, mailbox, worke
     assert retried["send"] == send
     done = run("issue", "send", approved, "--wait", "--json", **relay).json
     assert (done["accepted"], done["refused"]) == (3, 0)
+
+
+def test_the_relays_log_settles_what_is_uncertain(run, approved, relay, worker, database, tmp_path):
+    send = run("issue", "send", approved, "--wait", "--json", **relay).json["send"]
+    with database.transaction() as session:
+        session.execute(update(Delivery).values(state=DeliveryState.UNCERTAIN))
+    eml = run("issue", "render", approved, "--format", "eml", "--subscriber", READERS[0]).out
+    ident = email.message_from_string(eml)["Message-ID"]
+    path = tmp_path / "mail.log"
+    queued, sent = f"message-id={ident}", "status=sent (250 Ok)"
+    path.write_text(f"mx postfix/cleanup[2]: 4bX1yZ3Qk: {queued}\nmx postfix/smtp[4]: 4bX1yZ3Qk: {sent}\n")
+    done = run("send", "evidence", send, path, "--json").json
+    assert (done["accepted"], done["uncertain"]) == (1, 2)
+    assert "0 more are known" in run("send", "evidence", send, path).err
+    assert run("send", "evidence", 99, path).code == 1
+    assert run("send", "evidence", send, tmp_path / "no such file").code == 2
 
 
 def test_waiting_ends_when_no_worker_runs(run, approved, relay, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import ssl
+import time
 
 import pytest
 import uvloop
@@ -374,3 +375,35 @@ def test_a_wrong_password_is_said_without_being_shown(strict):
     with pytest.raises(TransportError, match="does not accept the user and password") as caught:
         opened(f"smtp+starttls://ana:wrong@127.0.0.1:{strict.port}?verify=no", Timeouts())
     assert "wrong" not in caught.value.message
+
+
+# -- before the dot ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offers", OFFERS.values(), ids=OFFERS)
+def test_a_body_that_may_not_go_any_more_does_not_and_is_never_uncertain(offers):
+    class Slow(Inbox):
+        def rcpt(self, session, address):
+            return smtpd.Answer("250 2.1.5 at last", delay=0.5)
+
+    inbox = Slow(offers)
+    asked = []
+
+    async def go(port):
+        channel = await Channel.open(Relay.parse(f"smtp://127.0.0.1:{port}"))
+        began = time.monotonic()
+
+        def may_go():
+            asked.append(time.monotonic() - began)
+            return False
+
+        outcome = await channel.deliver(ME, ANA, MESSAGE, may_go=may_go)
+        await channel.close()
+        return outcome
+
+    with smtpd.Server(inbox) as server:
+        outcome = uvloop.run(go(server.port))
+    assert outcome == Deferred(None, Reply(0, "somebody else may have the delivery by now: the body was kept back"))
+    assert not inbox.received
+    (waited,) = asked
+    assert waited < 0.4 if offers is None else waited > 0.4, "asked right before the body, not at the beginning"

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from newsletter.delivery.dkim import SIGNED, Signer, private_key
+from newsletter.delivery.dkim import OVERSIGNED, SIGNED, Signer, SigningKey, private_key, signing_keys
 from newsletter.errors import ConfigError
 
 RSA = rsa.generate_private_key(65537, 2048)
@@ -56,6 +56,10 @@ def nacl(monkeypatch):
     monkeypatch.setattr(dkim, "nacl", types.SimpleNamespace(**parts), raising=False)
 
 
+def signer(*keys, selectors=("spring", "autumn")):
+    return Signer(tuple(map(SigningKey, keys, selectors)), "example.org")
+
+
 def verifies(message, key):
     asked = []
 
@@ -70,7 +74,7 @@ def verifies(message, key):
 
 @pytest.mark.parametrize("key", [RSA, ED25519], ids=["rsa", "ed25519"])
 def test_somebody_elses_verifier_accepts_the_signature(key):
-    signed = Signer(key, "spring", "example.org").sign(MESSAGE, at=1_763_650_800)
+    signed = signer(key).sign(MESSAGE, at=1_763_650_800)
     assert signed.endswith(MESSAGE)
     assert verifies(signed, key)
     assert max(map(len, signed.split(b"\r\n"))) <= 78
@@ -85,17 +89,21 @@ def test_somebody_elses_verifier_accepts_the_signature(key):
         (b"One-Click", b"No-Click"),
         (b"The Desk", b"The Boss"),
         (b"Subject:", b"From: evil@example.org\r\nSubject:"),
+        (b"Subject:", b"Subject: Another\r\nSubject:"),
+        (b"Subject:", b"Reply-To: evil@example.org\r\nSubject:"),
+        (b"Subject:", b"To: evil@example.org\r\nSubject:"),
+        (b"Subject:", b"Date: Sun, 1 Jan 2006 00:00:00 +0000\r\nSubject:"),
         (b"MIME-Version: 1.0", b"MIME-Version: 1.1"),
     ],
 )
 def test_a_change_of_the_body_or_of_a_signed_header_breaks_it(key, before, after):
-    signed = Signer(key, "spring", "example.org").sign(MESSAGE, at=1_763_650_800)
+    signed = signer(key).sign(MESSAGE, at=1_763_650_800)
     head, _, rest = signed.partition(b"From: The Desk")
     assert not verifies(head + (b"From: The Desk" + rest).replace(before, after), key)
 
 
 def test_folding_and_other_headers_may_change():
-    signed = Signer(RSA, "spring", "example.org").sign(MESSAGE, at=1)
+    signed = signer(RSA).sign(MESSAGE, at=1)
     changed = signed.replace(b"Desk\r\n <desk", b"Desk <desk").replace(b"X-Other: not", b"X-Other: never")
     assert changed != signed
     assert verifies(changed, RSA)
@@ -106,8 +114,8 @@ def test_the_headers_of_one_click_unsubscribing_are_covered():
 
 
 def test_the_same_message_and_instant_give_the_same_bytes():
-    signer = Signer(RSA, "spring", "example.org")
-    assert signer.sign(MESSAGE, at=7) == signer.sign(MESSAGE, at=7)
+    one = signer(RSA)
+    assert one.sign(MESSAGE, at=7) == one.sign(MESSAGE, at=7)
 
 
 def test_the_settings_make_a_signer_for_the_senders_domain_or_none(settings):
@@ -115,11 +123,56 @@ def test_the_settings_make_a_signer_for_the_senders_domain_or_none(settings):
     keyed = settings.model_copy(update={"dkim_key": pem(ED25519).replace("\n", "\\n")})
     assert Signer.of(keyed, "desk@news.example.org").domain == "news.example.org"
     named = keyed.model_copy(update={"dkim_domain": "example.org", "dkim_selector": "spring"})
-    signer = Signer.of(named, "desk@news.example.org")
-    assert (signer.domain, signer.selector) == ("example.org", "spring")
+    made = Signer.of(named, "desk@news.example.org")
+    assert (made.domain, [key.selector for key in made.keys]) == ("example.org", ["spring"])
 
 
 @pytest.mark.parametrize("text", ["no key", pem(ec.generate_private_key(ec.SECP256R1()))])
 def test_a_key_that_cannot_sign_mail_names_the_setting(text):
     with pytest.raises(ConfigError, match="NEWSLETTER_DKIM_KEY"):
         private_key(text)
+
+
+def test_two_keys_make_two_signatures_and_each_verifies_by_itself():
+    signed = signer(RSA, ED25519).sign(MESSAGE, at=1_763_650_800)
+    assert signed.endswith(MESSAGE)
+    assert signed.count(b"DKIM-Signature:") == 2
+    records = {b"spring._domainkey.example.org.": record(RSA), b"autumn._domainkey.example.org.": record(ED25519)}
+    for index in range(2):
+        assert dkim.DKIM(signed).verify(idx=index, dnsfunc=lambda name, timeout=5: records[name])
+
+
+def test_two_keys_have_a_selector_each(settings):
+    keyed = settings.model_copy(update={"dkim_key": pem(RSA) + pem(ED25519), "dkim_selector": "spring  autumn"})
+    assert [(key.selector, key.algorithm) for key in signing_keys(keyed)] == [
+        ("spring", "rsa-sha256"),
+        ("autumn", "ed25519-sha256"),
+    ]
+    for selectors in ("spring", "spring spring", "spring autumn winter"):
+        with pytest.raises(ConfigError, match=r"NEWSLETTER_DKIM_SELECTOR.* each of the 2 keys"):
+            signing_keys(keyed.model_copy(update={"dkim_selector": selectors}))
+
+
+@pytest.mark.parametrize("key", [RSA, ED25519], ids=["rsa", "ed25519"])
+def test_the_public_half_is_what_a_record_holds(key):
+    assert record(key).endswith(b"p=" + SigningKey(key, "spring").published.encode())
+
+
+def test_what_a_reader_sees_of_the_header_is_signed_once_more_than_it_occurs():
+    tags = signer(RSA).sign(MESSAGE, at=1).partition(b"h=")[2].partition(b";")[0]
+    names = [name.strip() for name in tags.split(b":")]
+    assert {b"from", b"to", b"subject", b"date", b"reply-to"} <= set(OVERSIGNED)
+    for name in OVERSIGNED:
+        assert names.count(name) == MESSAGE.lower().count(b"\r\n" + name + b":") + MESSAGE.lower().startswith(name) + 1
+
+
+def test_many_different_messages_of_one_send_all_verify():
+    one = signer(RSA)
+    for n in range(100):
+        changed = MESSAGE.replace(b"ana@", b"reader%d@" % n).replace(b"u/1>", b"u/%d>" % n)
+        assert verifies(one.sign(changed, at=1), RSA)
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n\r\n", b"one line without an end", b"x\r\n\r\n\r\n", b".\r\n \t\r\n"])
+def test_bodies_of_every_ending_verify(body):
+    assert verifies(signer(RSA).sign(MESSAGE.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body, at=1), RSA)

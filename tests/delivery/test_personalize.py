@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from newsletter import editions
 from newsletter.audience import Links
-from newsletter.delivery.dkim import Signer
+from newsletter.delivery.dkim import Signer, SigningKey
 from newsletter.delivery.personalize import Letterhead, Personalizer, Reader
 from newsletter.delivery.tracking import Marks
 from newsletter.delivery.transports.channel import safe_path
@@ -156,7 +156,7 @@ def test_an_address_that_would_say_more_is_refused_for_this_reader(address):
 
 
 def test_with_a_key_every_message_is_signed():
-    signer = Signer(Ed25519PrivateKey.generate(), "spring", "meridian.example")
+    signer = Signer((SigningKey(Ed25519PrivateKey.generate(), "spring"),), "meridian.example")
     mail = Personalizer(COMPILED, HEAD, LINKS, MARKS, signer).mail(ANA)
     assert mail.message.startswith(b"DKIM-Signature: v=1; a=ed25519-sha256;")
     assert mail.message.endswith(PERSONALIZER.mail(ANA).message)

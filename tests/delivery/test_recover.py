@@ -1,4 +1,7 @@
 import datetime as dt
+import json
+import subprocess
+import sys
 
 import pytest
 from factories.delivery import Inbox, begun, rows, status, with_relay
@@ -7,9 +10,12 @@ from sqlalchemy import select, update
 from newsletter import delivery
 from newsletter.delivery import statements
 from newsletter.delivery.changes import INTENT, of_outcome
-from newsletter.delivery.models import Delivery, DeliveryState, SendState
+from newsletter.delivery.frames import STALE_SECONDS
+from newsletter.delivery.models import Delivery, DeliveryState, SenderProcess, SendState
+from newsletter.delivery.send import RENEW_SECONDS
 from newsletter.delivery.statements import Ticket
 from newsletter.delivery.transports.outcomes import Accepted, Refused, Reply
+from newsletter.jobs.sweeper import PERIOD
 from newsletter.kit import smtpd
 from newsletter.publications import UncertainPolicy
 
@@ -137,15 +143,99 @@ def test_the_policy_hold_leaves_it_to_a_person(database, relayed):
     assert status(database, send_id).uncertain == 2
 
 
+SENDING = """
+import json, sys
+from newsletter import config, delivery
+from newsletter.db import Database
+settings = config.load(**json.loads(sys.argv[1]))
+delivery.run(Database.of(settings), settings)
+"""
+
+
+def sending(settings):
+    """A process that sends."""
+    names = ("database_url", "base_url", "secret_key")
+    given = {name: getattr(settings, name) for name in names}
+    given |= {"data_dir": str(settings.data_dir), "smtp_url": " ".join(settings.smtp_url)}
+    return subprocess.Popen([sys.executable, "-c", SENDING, json.dumps(given)])
+
+
+@pytest.fixture
+def stuck(database, settings):
+    """A send of 100 in mid-send: the relay has 2 bodies and does not answer."""
+    inbox = Inbox()
+    inbox.at_data = {f"reader{n}@example.org": smtpd.Answer("250 too late", delay=600) for n in range(1, 101)}
+    with smtpd.Server(inbox) as server:
+        relayed = with_relay(settings, server, options="connections=2")
+        send_id = begun(database, relayed, 100)
+        process = sending(relayed)
+        inbox.wait_for(2)
+        yield send_id, process
+        process.kill()
+        process.wait()
+
+
+def test_what_a_killed_process_of_this_machine_held_is_free_at_once(database, stuck):
+    send_id, process = stuck
+    process.kill()
+    process.wait()
+    delivery.recover(database)
+    found = status(database, send_id)
+    assert (found.claimed, found.sending) == (0, 0)
+    assert 2 <= found.uncertain <= 4
+    assert found.pending == 100 - found.uncertain
+
+
+def test_what_a_living_process_holds_stays_with_it(database, stuck):
+    send_id, _ = stuck
+    delivery.recover(database)
+    found = status(database, send_id)
+    assert min(found.claimed, found.sending) > 0
+    assert found.uncertain == 0
+
+
+def test_a_process_of_another_machine_keeps_what_it_holds_until_its_lease_ends(database, stuck):
+    send_id, process = stuck
+    process.kill()
+    process.wait()
+    with database.transaction() as session:
+        (sender,) = session.scalars(select(SenderProcess))
+        sender.process = f"another-boot{sender.process}"
+    delivery.recover(database)
+    assert status(database, send_id).claimed > 0
+    age(database, send_id, seconds=46)
+    delivery.recover(database)
+    assert status(database, send_id).claimed == 0
+
+
+def test_a_killed_process_is_looked_after_until_none_of_its_statements_can_come_any_more(database, stuck):
+    _, process = stuck
+    process.kill()
+    process.wait()
+    delivery.recover(database)
+    with database.transaction() as session:
+        (row,) = delivery.senders(session)
+        assert row.pid == process.pid
+        session.execute(update(SenderProcess).values(seen_at=row.seen_at - dt.timedelta(seconds=46)))
+    delivery.recover(database)
+    with database.read() as session:
+        assert delivery.senders(session) == []
+
+
+def test_others_go_on_within_a_minute_of_a_workers_end():
+    assert statements.LEASE_SECONDS + PERIOD < 60
+    assert RENEW_SECONDS * 2 < STALE_SECONDS < statements.LEASE_SECONDS
+
+
 def test_evidence_settles_what_is_uncertain_and_nothing_else(database, relayed):
     send_id, _ = crashed(database, relayed)
     age(database, send_id, seconds=61)
     delivery.recover(database)
     with database.transaction() as session:
-        assert delivery.settle(session, send_id, 3, evidence="opened")
-        assert not delivery.settle(session, send_id, 3, evidence="opened")
-        assert not delivery.settle(session, send_id, 1, evidence="opened")
-        assert not delivery.settle(session, send_id, 5, evidence="opened")
+        assert delivery.settle(session, send_id, [3], evidence="opened") == 1
+        assert delivery.settle(session, send_id, [3], evidence="opened") == 0
+        assert delivery.settle(session, send_id, [1], evidence="opened") == 0
+        assert delivery.settle(session, send_id, [5], evidence="opened") == 0
     assert rows(database, send_id)["reader3@example.org"].reply == "evidence: opened"
 
 

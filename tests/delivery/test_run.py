@@ -1,3 +1,7 @@
+import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +12,7 @@ from factories.delivery import Inbox, begun, rows, scheduled, status, with_relay
 from sqlalchemy import select
 
 from newsletter import audience, delivery, issues
+from newsletter.delivery import frames, send
 from newsletter.delivery.models import SenderProcess, SendState
 from newsletter.delivery.transports.smtp import Timeouts
 from newsletter.issues import IssueState
@@ -406,3 +411,75 @@ def test_the_sender_works_in_any_thread(database, relayed, inbox):
     begun(database, relayed, 20)
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(delivery.run, database, relayed).result(timeout=60).accepted == 20
+
+
+@pytest.mark.parametrize("offers", OFFERS.values(), ids=OFFERS)
+def test_a_lease_that_ran_out_while_the_relay_dawdled_keeps_the_body_back(database, settings, offers, monkeypatch):
+    monkeypatch.setattr(frames, "STALE_SECONDS", 0.3)
+
+    class Dawdling(Inbox):
+        def rcpt(self, session, address):
+            return smtpd.Answer("250 2.1.5 at last", delay=1.0)
+
+    inbox = Dawdling(offers)
+    with smtpd.Server(inbox) as server:
+        relayed = with_relay(settings, server, options="connections=1")
+        send_id = begun(database, relayed, 0, addresses=(ANA,))
+        delivery.run(database, relayed)
+    found = status(database, send_id)
+    if offers is None:  # the body had left before the relay began to dawdle
+        assert (found.accepted, inbox.received.total()) == (1, 1)
+    else:
+        assert (found.deferred, found.uncertain, inbox.received.total()) == (1, 0, 0)
+        assert "kept back" in rows(database, send_id)[ANA].reply
+
+
+@pytest.mark.parametrize("offers", [OFFERS["pipelined"], OFFERS["step by step"]])
+def test_a_lease_that_was_renewed_while_the_relay_dawdled_lets_the_body_go(database, settings, offers, monkeypatch):
+    monkeypatch.setattr(frames, "STALE_SECONDS", 0.6)
+    monkeypatch.setattr(send, "RENEW_SECONDS", 0.1)
+
+    class Dawdling(Inbox):
+        def rcpt(self, session, address):
+            return smtpd.Answer("250 2.1.5 at last", delay=1.5)
+
+    with smtpd.Server(Dawdling(offers)) as server:
+        relayed = with_relay(settings, server, options="connections=1")
+        send_id = begun(database, relayed, 0, addresses=(ANA,))
+        delivery.run(database, relayed)
+    assert status(database, send_id).accepted == 1
+
+
+STOPPED = """
+import json, sys
+from newsletter import config, delivery
+from newsletter.db import Database
+from newsletter.delivery import frames
+frames.STALE_SECONDS = 1.0
+settings = config.load(**json.loads(sys.argv[1]))
+delivery.run(Database.of(settings), settings)
+"""
+
+
+def test_a_process_that_was_stopped_past_its_lease_drops_its_connection_before_the_dot(database, settings):
+    asked = threading.Event()
+
+    class Dawdling(Inbox):
+        def rcpt(self, session, address):
+            asked.set()
+            return smtpd.Answer("250 2.1.5 at last", delay=0.5)
+
+    inbox = Dawdling(("PIPELINING",))
+    with smtpd.Server(inbox) as server:
+        relayed = with_relay(settings, server, options="connections=1")
+        send_id = begun(database, relayed, 0, addresses=(ANA,))
+        given = {"database_url": relayed.database_url, "secret_key": relayed.secret_key, "base_url": relayed.base_url}
+        given |= {"data_dir": str(relayed.data_dir), "smtp_url": " ".join(relayed.smtp_url)}
+        process = subprocess.Popen([sys.executable, "-c", STOPPED, json.dumps(given)])
+        assert asked.wait(30)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.2)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(60) == 0
+    assert not inbox.received
+    assert rows(database, send_id)[ANA].state is delivery.DeliveryState.DEFERRED

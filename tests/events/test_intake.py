@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 
 from newsletter import audience
 from newsletter.audience.models import StatusChange, SubscriptionStatus
+from newsletter.delivery.models import Delivery, DeliveryState
 from newsletter.delivery.tracking import Marks
-from newsletter.events import EventKind, Outcome, take
+from newsletter.events import EventKind, Outcome, record, take
 from newsletter.events.models import BounceClass, Event, IntakeMessage
 
 ADA, BEN, CLEO = "ada@readers.example", "ben@readers.example", "cleo@elsewhere.example"
@@ -176,3 +177,23 @@ def test_two_recipients_in_one_report_cost_the_reader_the_least(session, over, c
     (event,) = events(session)
     assert event.bounce_class is BounceClass.MAILBOX_FULL
     assert status(session, over, ADA) is SubscriptionStatus.ACTIVE
+
+
+@pytest.mark.parametrize(
+    "report",
+    [dsn(), plain("Out of office", "I am away.", **{"Auto-Submitted": "auto-replied"})],
+    ids=["a bounce", "an automatic answer"],
+)
+def test_whatever_comes_back_shows_that_an_uncertain_delivery_was_accepted(session, come, report):
+    over = sent(session, state=DeliveryState.UNCERTAIN)
+    come(report, over.return_path(ADA))
+    states = dict(session.execute(select(Delivery.seq, Delivery.state).where(Delivery.send_id == over.send_id)).all())
+    assert states.pop(over.seq(ADA)) is DeliveryState.ACCEPTED
+    assert set(states.values()) == {DeliveryState.UNCERTAIN}
+
+
+def test_leaving_by_a_mails_own_link_shows_that_it_was_accepted(session):
+    over = sent(session, state=DeliveryState.UNCERTAIN)
+    record.unsubscribed(session, audience.Reader(over.publication_id, over.readers[BEN], over.send_id), via="page")
+    states = dict(session.execute(select(Delivery.seq, Delivery.state).where(Delivery.send_id == over.send_id)).all())
+    assert [seq for seq, state in states.items() if state is DeliveryState.ACCEPTED] == [over.seq(BEN)]

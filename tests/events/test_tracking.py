@@ -10,7 +10,7 @@ from factories.events import sent
 from sqlalchemy import func, select, update
 
 from newsletter.db import Database
-from newsletter.delivery.models import Recipient, Send
+from newsletter.delivery.models import Delivery, DeliveryState, Recipient, Send
 from newsletter.editions.models import EditionLink
 from newsletter.errors import BadToken
 from newsletter.events import Asked, EventKind, Recorder, Targets, Verdict, open_token
@@ -186,3 +186,21 @@ def test_a_later_issue_counts_for_itself(database, settings, over):
     with database.read() as session:
         counts = dict(session.execute(select(Event.send_id, func.count()).group_by(Event.send_id)).all())
     assert counts == {over.send_id: 1, second.send_id: 1}
+
+
+@pytest.mark.parametrize("kind", ["click", "open"])
+def test_a_copy_that_is_looked_at_was_accepted(database, settings, kind):
+    with database.transaction() as session:
+        over = sent(session, state=DeliveryState.UNCERTAIN)
+        session.execute(update(Recipient).where(Recipient.seq == 2).values(tracking=False))
+    with Recorder(database, settings) as recorder:
+        for seq in (1, 2):
+            if kind == "click":
+                recorder.click(over.send_id, seq, 1, PERSON)
+            else:
+                recorder.open(over.send_id, seq, PERSON)
+    with database.read() as session:
+        found = {row.seq: row for row in session.scalars(select(Delivery).where(Delivery.send_id == over.send_id))}
+    assert (found[1].state, found[1].reply) == (DeliveryState.ACCEPTED, f"evidence: {kind}ed")
+    assert found[2].state is DeliveryState.UNCERTAIN, "the opens and clicks of this reader are nobody's"
+    assert found[3].state is DeliveryState.UNCERTAIN

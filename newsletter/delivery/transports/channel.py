@@ -15,6 +15,7 @@ import base64
 import contextlib
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ from newsletter.delivery.transports.wire import Lost, Wire
 from newsletter.errors import TransportError
 
 CLOSING: Final = 421
+_TOO_LATE: Final = Deferred(None, Reply(0, "somebody else may have the delivery by now: the body was kept back"))
 COMMANDS: Final[tuple[Command, ...]] = ("MAIL", "RCPT", "DATA")
 # A path (RFC 5321 4.1.2) with nothing that could end it or the command early.
 _PATH: Final = re.compile(
@@ -67,6 +69,10 @@ class Extensions:
             size=int(size[0]) if size and size[0].isdecimal() else 0,
             auth=frozenset(offered.get("AUTH", [])),
         )
+
+
+def _always() -> bool:
+    return True
 
 
 def safe_path(address: str) -> bool:
@@ -179,10 +185,13 @@ class Channel:
 
     # -- messages ------------------------------------------------------------
 
-    async def deliver(self, mail_from: str, rcpt_to: str, message: bytes) -> Outcome:
+    async def deliver(
+        self, mail_from: str, rcpt_to: str, message: bytes, *, may_go: Callable[[], bool] = _always
+    ) -> Outcome:
         """Hand over one message for one recipient; ``ValueError`` for an address that must not be written.
 
         ``message`` has CRLF line ends and ends with one. An empty ``mail_from`` is the null return path.
+        ``may_go`` is asked right before the body would leave, which may be minutes later; if not, it does not.
         """
         if not safe_path(rcpt_to) or (mail_from and not safe_path(mail_from)):
             msg = "an address holds characters that may not stand in a command"
@@ -198,9 +207,9 @@ class Channel:
         mail = f"MAIL FROM:<{mail_from}>{' SMTPUTF8' if international else ''}\r\n"
         envelope = (mail.encode(), f"RCPT TO:<{rcpt_to}>\r\n".encode())
         if extensions.chunking and extensions.pipelining:
-            outcome = await self._in_one_write(envelope, message)
+            outcome = await self._in_one_write(envelope, message) if may_go() else _TOO_LATE
         else:
-            outcome = await self._with_data(envelope, message)
+            outcome = await self._with_data(envelope, message, may_go)
         if type(outcome) is not Accepted and self._wire.quiet:
             await self._reset()
         return outcome
@@ -218,7 +227,7 @@ class Channel:
             why = lost.why
         return self._judge(replies, why, body_gone=body_gone)
 
-    async def _with_data(self, envelope: tuple[bytes, bytes], message: bytes) -> Outcome:
+    async def _with_data(self, envelope: tuple[bytes, bytes], message: bytes, may_go: Callable[[], bool]) -> Outcome:
         """Send the body only after a 354; with PIPELINING the three commands before it leave together."""
         steps = (*envelope, b"DATA\r\n")
         replies: list[Reply] = []
@@ -236,6 +245,8 @@ class Channel:
                 go_ahead = replies.pop()  # decides nothing yet
                 if go_ahead.code != 354:  # noqa: PLR2004 - RFC 5321 3.3
                     self._wire.kill(f"the server answered DATA with {go_ahead}")
+                elif not may_go():
+                    self._wire.kill(_TOO_LATE.reply.text)
                 # With no recipient left a 354 is still possible (RFC 2920 3.1): then the body is empty.
                 elif all(reply.code // 100 == 2 for reply in replies):  # noqa: PLR2004 - 2xx
                     body_gone = self._wire.write(_stuffed(message), b".\r\n")

@@ -95,7 +95,7 @@ class Relay:
     @property
     def pace(self) -> str:
         """Name its pace, which all workers share."""
-        return f"relay:{self.label}"
+        return pace_of(self.label)
 
     @property
     def share(self) -> int:
@@ -114,6 +114,11 @@ class Relay:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def pace_of(label: str) -> str:
+    """Return the name of a relay's pace by the relay's label."""
+    return f"relay:{label}"
 
 
 def parse_all(urls: Sequence[str]) -> tuple[Relay, ...]:

@@ -69,12 +69,16 @@ def lanes(
     """Return how a send stands with each provider it has readers at; finishes are estimated while it is ``going``."""
     rows = {one.provider: paces.get(one.provider.slug, PaceRow(one.provider.slug)) for one in counts}
     free = [one for one in counts if rows[one.provider].free(moment)]
-    together = _after(moment, sum(one.left for one in free), sum(one.recent for one in free) * MINUTE / seconds)
+    together = _together(free, moment, seconds)
+    # Whatever a limit allows, the relays take no more than they have taken lately.
+    moving = _together([one for one in counts if not rows[one.provider].closed(moment)], moment, seconds)
     found = []
     for one in counts:
         row, pace = rows[one.provider], one.recent * MINUTE / seconds
-        finish = together if one in free else _finish(row, one.left, pace, moment)
-        found.append(_lane(one, row, pace, moment, finish if going and one.left else None))
+        end = together if one in free else _finish(row, one.left, pace, moment)
+        if end and moving and not (one in free or row.closed(moment)):
+            end = max(end, moving)
+        found.append(_lane(one, row, pace, moment, end if going and one.left else None))
     return tuple(found)
 
 
@@ -118,6 +122,10 @@ def _finish(row: PaceRow, left: int, pace: float, moment: dt.datetime) -> dt.dat
         day, start = day + DAY, dt.datetime.combine(day + DAY, dt.time(), dt.UTC)
         today = allowance(row.warming_since, day)
     return _after(start, left, row.limit(moment) or pace or float(left))
+
+
+def _together(counts: Sequence[LaneCounts], moment: dt.datetime, seconds: float) -> dt.datetime | None:
+    return _after(moment, sum(one.left for one in counts), sum(one.recent for one in counts) * MINUTE / seconds)
 
 
 def _after(start: dt.datetime, left: int, per_minute: float) -> dt.datetime | None:

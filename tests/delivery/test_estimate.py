@@ -29,6 +29,11 @@ def test_a_limit_decides_when_its_lane_is_done():
     assert finish(found) == NOON + 30 * MINUTE
 
 
+def test_a_limit_that_the_relays_do_not_reach_decides_nothing():
+    (found,) = told((Provider.GMAIL, 1000, 600, 100), gmail={"per_minute": 100_000})
+    assert found.finishes_at == NOON + 2 * MINUTE
+
+
 def test_while_one_is_paused_nobody_knows():
     paused = limits.paused(PaceRow("gmail"), 600.0, NOON, "550 5.7.26 no")
     found = told((Provider.GMAIL, 1000, 600, 0), (Provider.OTHER, 500, 300, 100), gmail=paused)

@@ -8,6 +8,7 @@ SECRET_KEY is given, a key file of mode 0600 under DATA_DIR.
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 import os
 import secrets
@@ -44,6 +45,9 @@ class Settings(BaseSettings):
     dkim_key: str = Field("", description="PEM private keys; empty leaves the signing to the relay.")
     dkim_selector: str = Field("newsletter", description="DKIM selectors (s=), one for each key, separated by spaces.")
     dkim_domain: str = Field("", description="DKIM domain (d=); empty means the sender's domain.")
+    warm_up_since: dt.date | None = Field(
+        None, description="Day on which a new sender began, as 2026-11-22; each provider then gets more every day."
+    )
     fetch_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts or networks that may be fetched although they are private, separated by spaces."
     )

@@ -18,9 +18,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from newsletter import articles, migrations, notices, publications, staff
+from newsletter import articles, delivery, migrations, notices, publications, staff
 from newsletter.config import Settings
 from newsletter.db import Database
+from newsletter.delivery import PaceState
+from newsletter.kit import clock
 
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 FAILURES_WORTH_TELLING: Final = 3
@@ -110,9 +112,20 @@ def _content_checks(session: Session) -> Iterator[Check]:
             f"{waiting.waiting} wait: {waiting.reason}",
             "mend what they wait for; then they go by themselves",
         )
+    yield from _pace_checks(session)
     for source in articles.sources(session, None):
         if source.failures >= FAILURES_WORTH_TELLING:
             yield warn(f"source {source.id}", f"{source.url}: {source.problem}", "check the feed's address")
+
+
+def _pace_checks(session: Session) -> Iterator[Check]:
+    for row in delivery.every_pace(session):
+        state = row.standing(clock.now())
+        if state is PaceState.PAUSED:
+            advice = f"mend what it names, then: newsletter pace resume {row.name}"
+            yield warn(f"pace {row.name}", f"paused, we are refused: {row.reason}", advice)
+        elif state is PaceState.SLOWED:
+            yield warn(f"pace {row.name}", f"slowed: {row.reason}", "nothing; it gets faster by itself")
 
 
 def _data_dir(folder: Path) -> Check:

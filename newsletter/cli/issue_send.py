@@ -75,6 +75,8 @@ def _wait(door: Door, send_id: int) -> SendStatus:
             if found.state in STOPPED or (found.state is SendState.SCHEDULED and found.problem):
                 why = " ".join(filter(None, (found.problem, STOPPED.get(found.state, ""))))
                 raise Refused(f"Send {send_id} does not go on: {why}")
+            if found.state is SendState.SENDING and found.held:
+                raise Refused(f"Send {send_id} waits and goes on by itself: {found.problem}")
             line = _line(found)
             if line != before:
                 changed, before = time.monotonic(), line

@@ -29,6 +29,7 @@ BRANCHES: Final = {
     "collect": "newsletter.cli.collect",
     "issue": "newsletter.cli.issue",
     "send": "newsletter.cli.send",
+    "pace": "newsletter.cli.pace",
     "subscribers": "newsletter.cli.subscribers",
     "bounce": "newsletter.cli.bounce",
     "report": "newsletter.cli.report",

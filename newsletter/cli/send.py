@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from newsletter import delivery, staff
 from newsletter.cli.arguments import SendId
 from newsletter.cli.door import ACTOR, entered
-from newsletter.cli.output import DEFAULT_LIMIT, After, Json, Limit, document, facts, page, say
-from newsletter.delivery import DeliveryState, SendStatus
+from newsletter.cli.output import DEFAULT_LIMIT, After, Json, Limit, document, facts, page, say, table
+from newsletter.delivery import DeliveryState, LaneStatus, SendStatus
 
 app = typer.Typer(no_args_is_help=True, help="Watch, pause, resume, cancel and retry sends.")
 
@@ -112,8 +112,16 @@ def show(found: SendStatus, *, as_json: bool) -> None:
     """Print where a send stands."""
     if as_json:
         document(found.as_json())
-    else:
-        facts(found.as_json())
+        return
+    facts(found.as_json())
+    if found.lanes:
+        columns = ("provider", "readers", "done", "left", "a minute", "state", "finish")
+        table(columns, [_lane_row(lane) for lane in found.lanes])
+
+
+def _lane_row(lane: LaneStatus) -> tuple[object, ...]:
+    finish = lane.finishes_at or ("not known" if lane.left else "done")
+    return lane.provider.slug, lane.readers, lane.done, lane.left, round(lane.pace), lane.state, finish
 
 
 def _steer(send: int, move: Callable[[Session, int], object], action: str, *, as_json: bool) -> None:

@@ -2,9 +2,14 @@
 
 from newsletter.delivery.changes import Patience
 from newsletter.delivery.control import cancel, pause, resume, retry
+from newsletter.delivery.estimate import LaneStatus
 from newsletter.delivery.evidence import settle, settle_by_log
-from newsletter.delivery.models import DeliveryState, SendState
+from newsletter.delivery.limits import PaceRow
+from newsletter.delivery.mailboxes import look_up_domains
+from newsletter.delivery.models import DeliveryState, PaceState, SendState
+from newsletter.delivery.paces import every_pace, resume_pace, set_pace
 from newsletter.delivery.plan import begin_due, start
+from newsletter.delivery.providers import Provider
 from newsletter.delivery.queries import (
     RecipientRow,
     SenderRow,
@@ -22,8 +27,12 @@ from newsletter.delivery.send import Options
 
 __all__ = [
     "DeliveryState",
+    "LaneStatus",
     "Options",
+    "PaceRow",
+    "PaceState",
     "Patience",
+    "Provider",
     "RecipientRow",
     "RunSummary",
     "SendState",
@@ -31,17 +40,21 @@ __all__ = [
     "SenderRow",
     "begin_due",
     "cancel",
+    "every_pace",
     "first_mails",
+    "look_up_domains",
     "pause",
     "recipient_of",
     "recipients",
     "recover",
     "render_for",
     "resume",
+    "resume_pace",
     "retry",
     "run",
     "senders",
     "sends_of",
+    "set_pace",
     "settle",
     "settle_by_log",
     "start",

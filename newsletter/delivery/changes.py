@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from newsletter.delivery.faults import blames_sender
 from newsletter.delivery.models import DeliveryState
 from newsletter.delivery.transports.outcomes import Accepted, Deferred, Outcome, Refused, Reply, Uncertain
 
@@ -64,17 +65,22 @@ def of_outcome(outcome: Outcome, *, attempt: int, relay: str, window_left: float
     """Return what an attempt's outcome does to its row.
 
     ``attempt`` counts from 1; ``window_left`` is what remains of the send's retry
-    window, in seconds. A 5xx at MAIL, and one of ``SENDERS_FAULT`` anywhere, is about
-    us, so it defers: a wrong password must not cost a reader the issue.
+    window, in seconds. A 5xx at MAIL, one of ``SENDERS_FAULT`` anywhere, and a
+    provider's refusal of the sender are about us, so they defer: a wrong password, or
+    a listed address, must not cost a reader the issue.
     """
     sending = DeliveryState.SENDING
     if isinstance(outcome, Accepted):
         return _noted(DeliveryState.ACCEPTED, outcome.reply, None, relay)
     if isinstance(outcome, Uncertain):
         return Change(DeliveryState.UNCERTAIN, sending, reply=outcome.why, relay=relay)
-    if isinstance(outcome, Refused) and outcome.command != "MAIL" and outcome.reply.code not in SENDERS_FAULT:
+    if isinstance(outcome, Refused) and not _ours(outcome):
         return _noted(DeliveryState.REFUSED, outcome.reply, outcome.command, relay)
     return _deferral(outcome, attempt, relay, window_left, patience)
+
+
+def _ours(refused: Refused) -> bool:
+    return refused.command == "MAIL" or refused.reply.code in SENDERS_FAULT or blames_sender(refused)
 
 
 def _deferral(outcome: Deferred | Refused, attempt: int, relay: str, window_left: float, patience: Patience) -> Change:

@@ -39,7 +39,7 @@ def load(session: Session, frame: Frame, claimed: Sequence[Claimed]) -> Loaded:
     fallen = [row[1] for row in rows.values() if not row[-1]]
     reasons = audience.ineligible(session, publication_id, fallen)
     loaded = Loaded([], [])
-    for seq, epoch, attempt in claimed:
+    for seq, epoch, attempt, lane in claimed:
         row = rows[seq]
         reader, edition_id = Reader._make(row[:-2]), row[-2]
         ticket = Ticket(frame.send_id, seq, epoch)
@@ -47,7 +47,7 @@ def load(session: Session, frame: Frame, claimed: Sequence[Claimed]) -> Loaded:
             loaded.skipped.append((ticket, reason))
         else:
             frame.prepare(session, edition_id)
-            loaded.jobs.append(Job(frame, ticket, attempt + 1, edition_id, reader))
+            loaded.jobs.append(Job(frame, ticket, attempt + 1, edition_id, lane, reader))
     return loaded
 
 

@@ -7,6 +7,7 @@ holds is frozen; only the cursor moves. It reads, and writes nothing.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,22 +21,53 @@ from newsletter.db import now
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.models import Send, SendState
 from newsletter.delivery.personalize import Letterhead, Personalizer, Reader
-from newsletter.delivery.statements import LEASE_SECONDS, Ticket
+from newsletter.delivery.statements import LEASE_SECONDS, Claimed, Ticket
 from newsletter.delivery.tracking import Marks
 
 STALE_SECONDS: Final = LEASE_SECONDS * 2 / 3  # a lease that was fresh so long ago counts as over: a wide margin
+MOST_RESTS: Final = 12  # looks for which a cursor that found nothing again and again stays closed
+
+
+@dataclass(slots=True)
+class Cursor:
+    """A place in the ledger from which is claimed; ``found`` counts what this pass claimed."""
+
+    lane: int | None  # None: all lanes that nothing holds
+    after: int = 0
+    found: int = 0
+    done: bool = False  # a whole pass found nothing due
+    empty: int = 0  # such passes, one after the other
+    rests: int = 0  # looks until it is open again
+
+    def passed(self, claimed: Sequence[Claimed], limit: int) -> None:
+        """Move on after a claim of at most ``limit``."""
+        if len(claimed) == limit:
+            self.after, self.found, self.empty = claimed[-1].seq, self.found + limit, 0
+            return
+        # The end of this pass; what came free behind the cursor is found by the next one.
+        self.done = not claimed and not self.found
+        self.empty = self.empty + 1 if self.done else 0
+        self.rests = min(2 ** max(self.empty - 1, 0), MOST_RESTS)
+        self.after = self.found = 0
+
+    def look(self) -> None:
+        """Open it again, unless it has been in vain too often lately."""
+        self.rests -= 1
+        self.done = self.done and self.rests > 0
+
+    def again(self) -> None:
+        """Make another whole pass: there may be more behind it than it knows."""
+        self.done, self.found = False, self.found + 1
 
 
 @dataclass(slots=True)
 class Frame:
-    """One running send. ``after`` is the claim cursor; ``found`` counts what this pass of it claimed."""
+    """One running send, with a claim cursor for each lane that something holds and one for the others."""
 
     letterhead: Letterhead
     window_left: float  # seconds of the retry window, when it was loaded
     settings: Settings
-    after: int = 0
-    found: int = 0
-    done: bool = False  # a whole pass found nothing due
+    cursors: dict[int | None, Cursor] = field(default_factory=lambda: {None: Cursor(None)})
     in_a_row: int = 0  # refusals since something was accepted
     refused: int = 0
     personalizers: dict[int, Personalizer] = field(default_factory=dict)  # by edition
@@ -45,6 +77,17 @@ class Frame:
     def send_id(self) -> int:
         """The send's id."""
         return self.letterhead.send_id
+
+    def cursor(self, lane: int | None) -> Cursor:
+        """Return a lane's cursor; one that is held from now on goes on where it went with the others."""
+        if lane not in self.cursors:
+            self.cursors[lane] = Cursor(lane, after=self.cursors[None].after, found=1)
+        return self.cursors[lane]
+
+    def release(self, lane: int) -> None:
+        """Let a lane go with the others again."""
+        if self.cursors.pop(lane, None):
+            self.cursors[None].again()
 
     def patience_left(self) -> float:
         """Return the seconds until the retry window ends; negative after it."""
@@ -65,6 +108,7 @@ class Job:
     ticket: Ticket
     attempt: int  # counted from 1: the one that is about to be made
     edition_id: int
+    lane: int
     reader: Reader
     since: float = field(default_factory=time.monotonic)  # when its lease was last known to be fresh
     checked: float = field(default_factory=time.monotonic)  # when the reader was last known to want it

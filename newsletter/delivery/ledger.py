@@ -46,6 +46,7 @@ class _ClaimOrder:
     send_id: int
     after: int
     limit: int
+    lanes: Sequence[int]
     answer: asyncio.Future[list[Claimed]]
 
 
@@ -105,9 +106,9 @@ class Ledger:
         """Renew the leases of what takes long, and tell that this owner is alive."""
         self._orders.put(tickets)
 
-    async def claim(self, send_id: int, after: int, limit: int) -> list[Claimed]:
-        """Take at most ``limit`` due deliveries whose ``seq`` is above ``after``, in order."""
-        order = _ClaimOrder(send_id, after, limit, self._loop.create_future())
+    async def claim(self, send_id: int, after: int, limit: int, lanes: Sequence[int] = ()) -> list[Claimed]:
+        """Take at most ``limit`` due deliveries with a ``seq`` above ``after``, in order; of all lanes or of these."""
+        order = _ClaimOrder(send_id, after, limit, lanes, self._loop.create_future())
         self._orders.put(order)
         return await order.answer
 
@@ -203,7 +204,7 @@ class Ledger:
             batch.shown = self._memory.grown(shown)
 
     def _claim(self, connection: Connection, order: _ClaimOrder) -> list[Claimed]:
-        return statements.claim(connection, self._owner, order.send_id, order.after, order.limit)
+        return statements.claim(connection, self._owner, order.send_id, order.after, order.limit, order.lanes)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:

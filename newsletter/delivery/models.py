@@ -12,7 +12,7 @@ import datetime as dt
 import enum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import Date, Float, ForeignKey, Index, Integer, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import Base, BigId, Id, word
@@ -41,6 +41,14 @@ class DeliveryState(enum.StrEnum):
     REFUSED = "refused"
     UNCERTAIN = "uncertain"
     SKIPPED = "skipped"
+
+
+class PaceState(enum.StrEnum):
+    """Whether mail flows to a mailbox provider, or through a relay."""
+
+    FLOWING = "flowing"
+    SLOWED = "slowed"  # it asked for less at a time
+    PAUSED = "paused"  # it refuses us: nothing goes but a probe now and then
 
 
 class Send(Base):
@@ -109,6 +117,43 @@ class Delivery(Base):
     code: Mapped[int | None] = mapped_column(SmallInteger)  # the SMTP reply code
     reply: Mapped[str | None] = mapped_column(String(500))  # the reply's text, or why it was skipped
     relay: Mapped[str | None] = mapped_column(String(120))
+    lane: Mapped[int] = mapped_column(
+        SmallInteger, default=0, server_default=text("0")
+    )  # providers.Provider; never changes
+
+
+class Pace(Base):
+    """How fast mail may go to one mailbox provider or through one relay; ``limits`` does the arithmetic.
+
+    All workers share it. One that nothing holds has no row, or is not looked at but every few seconds.
+    """
+
+    __tablename__ = "paces"
+
+    name: Mapped[str] = mapped_column(String(300), primary_key=True)  # gmail, or relay:host:port
+    per_minute: Mapped[int | None] = mapped_column(Integer)  # what a person set
+    slowed_to: Mapped[float | None] = mapped_column(Float)  # a minute, at slowed_at; it grows from there
+    ceiling: Mapped[float] = mapped_column(Float, default=0.0)  # the pace that was too fast
+    slowed_at: Mapped[dt.datetime | None]
+    next_free: Mapped[dt.datetime | None]
+    state: Mapped[PaceState] = mapped_column(word(PaceState), default=PaceState.FLOWING)
+    reason: Mapped[str] = mapped_column(String(500), default="")  # the reply that slowed or paused it
+    since: Mapped[dt.datetime | None]
+    probe_at: Mapped[dt.datetime | None]
+    probe_seconds: Mapped[int] = mapped_column(Integer, default=120)
+    warming_since: Mapped[dt.date | None] = mapped_column(Date)
+    day: Mapped[dt.date | None] = mapped_column(Date)
+    spent: Mapped[int] = mapped_column(Integer, default=0)  # on that day, while warming up
+
+
+class MailboxDomain(Base):
+    """Whose mail exchangers take the mail of a domain, as far as it was looked up."""
+
+    __tablename__ = "mailbox_domains"
+
+    domain: Mapped[str] = mapped_column(String(254), primary_key=True)
+    lane: Mapped[int] = mapped_column(SmallInteger)
+    look_up_at: Mapped[dt.datetime]  # when it is to be asked for again
 
 
 class SenderProcess(Base):

@@ -22,7 +22,8 @@ from newsletter import audience, editions, issues
 from newsletter.config import Settings
 from newsletter.db import Database, after_commit, later, now
 from newsletter.delivery import states
-from newsletter.delivery.models import Delivery, DeliveryState, Recipient, Send, SendState
+from newsletter.delivery.mailboxes import domain_of, lane_of
+from newsletter.delivery.models import Delivery, DeliveryState, MailboxDomain, Recipient, Send, SendState
 from newsletter.delivery.queries import SendStatus, status
 from newsletter.delivery.restoration import notice
 from newsletter.delivery.transports.relays import parse_all
@@ -189,15 +190,19 @@ def _freeze_audience(session: Session, send_id: int, publication_id: int, editio
             select(literal(send_id), seq, literal(edition_id), *(people.c[name] for name in columns)),
         )
     )
+    dialect = session.get_bind().dialect.name
+    domain = domain_of(Recipient.address.expression, dialect)
+    pending = (literal(DeliveryState.PENDING.value), literal(0), literal(0))
     session.execute(
         insert(Delivery).from_select(
-            ["send_id", "seq", "state", "epoch", "attempt"],
-            select(Recipient.send_id, Recipient.seq, literal(DeliveryState.PENDING.value), literal(0), literal(0))
+            ["send_id", "seq", "state", "epoch", "attempt", "lane"],
+            select(Recipient.send_id, Recipient.seq, *pending, lane_of(domain))
+            .outerjoin(MailboxDomain, MailboxDomain.domain == domain)
             .where(Recipient.send_id == send_id)
             .order_by(Recipient.seq),
         )
     )
-    if session.get_bind().dialect.name == "postgresql":
+    if dialect == "postgresql":
         # Without fresh figures the planner scans the whole ledger for every claim.
         session.execute(text("ANALYZE recipients, deliveries"))
     return session.scalars(select(func.count()).where(Delivery.send_id == send_id)).one()

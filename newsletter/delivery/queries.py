@@ -7,15 +7,18 @@ the sum over the states is the audience at every moment, whatever a crash left.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from newsletter.db import later, now
-from newsletter.delivery import states
+from newsletter.db import later
+from newsletter.delivery import estimate, paces, states
+from newsletter.delivery.estimate import LaneCounts, LaneStatus
 from newsletter.delivery.models import Delivery, DeliveryState, Recipient, Send, SenderProcess, SendState
+from newsletter.delivery.providers import Provider
 from newsletter.errors import NotFound
 from newsletter.kit.paging import MAX_PAGE, PAGE, Page, cut
 
@@ -27,7 +30,8 @@ class SendStatus:
     """A send and its accounting: ``audience`` is the sum of the eight states from its freeze on (0 before).
 
     ``rate`` is deliveries a second, lately while it runs and overall afterwards;
-    ``finishes_at`` is an estimate, None when there is nothing to go by.
+    ``finishes_at`` is an estimate that reckons with limits, pauses and warm-up, None
+    when there is nothing to go by. ``problem`` also names the providers that wait.
     """
 
     send: int
@@ -50,11 +54,18 @@ class SendStatus:
     finished_at: dt.datetime | None
     rate: float
     finishes_at: dt.datetime | None
+    lanes: tuple[LaneStatus, ...]  # by mailbox provider; empty before the freeze
 
     @property
     def unfinished(self) -> int:
         """How many deliveries have no outcome yet."""
         return self.pending + self.claimed + self.sending + self.deferred
+
+    @property
+    def held(self) -> bool:
+        """Whether all that is left waits for a provider that is paused, or for the next day of the warm-up."""
+        waiting = [lane for lane in self.lanes if lane.left]
+        return bool(waiting) and all(lane.held for lane in waiting) and not self.claimed + self.sending
 
     @property
     def summary(self) -> str:
@@ -123,28 +134,43 @@ def status(session: Session, send_id: int) -> SendStatus:
         raise NotFound(f"There is no send with the id {send_id}.")
     recent = func.count().filter(Delivery.outcome_at > later(-RATE_SECONDS))
     rows = session.execute(
-        select(Delivery.state, func.count(), recent).where(Delivery.send_id == send_id).group_by(Delivery.state)
+        select(Delivery.lane, Delivery.state, func.count(), recent)
+        .where(Delivery.send_id == send_id)
+        .group_by(Delivery.lane, Delivery.state)
     ).all()
-    counts = {str(state): 0 for state in DeliveryState} | {str(state): count for state, count, _ in rows}
-    moment = session.scalars(select(now())).one()
-    rate = _rate(send, sum(count for _, _, count in rows), counts, moment)
-    left = sum(counts[state] for state in states.UNFINISHED)
-    going = send.state is SendState.SENDING and rate and left
+    counts = {str(state): sum(row[2] for row in rows if row.state is state) for state in DeliveryState}
+    known, moment = paces.read(session)
+    rate = _rate(send, sum(row[3] for row in rows), counts, moment)
+    going = send.state is SendState.SENDING
+    lanes = estimate.lanes(_by_lane(rows), known, moment, _stretch(send, moment), going=going)
+    held = " ".join(lane.held for lane in lanes if going and lane.held)
     return SendStatus(
         send=send.id,
         issue=send.issue_id,
         publication=send.publication_id,
         state=send.state,
         audience=send.audience,
-        problem=send.problem,
+        problem=send.problem or held,
         asked_by=send.asked_by,
         send_at=send.send_at,
         started_at=send.started_at,
         finished_at=send.finished_at,
         rate=rate,
-        finishes_at=moment + dt.timedelta(seconds=left / rate) if going else None,
+        finishes_at=estimate.finish(lanes),
+        lanes=lanes,
         **counts,
     )
+
+
+def _by_lane(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[LaneCounts]:
+    """Sum up the counts of (lane, state, deliveries, recent ones), for the lanes that have any."""
+    found = []
+    for provider in (*Provider, Provider.OTHER)[1:]:  # the rest comes last
+        mine = [row for row in rows if row.lane == provider]
+        left = sum(row[2] for row in mine if row.state in states.UNFINISHED)
+        if mine:
+            found.append(LaneCounts(provider, sum(row[2] for row in mine), left, sum(row[3] for row in mine)))
+    return found
 
 
 def _rate(send: Send, recent: int, counts: dict[str, int], moment: dt.datetime) -> float:
@@ -153,8 +179,13 @@ def _rate(send: Send, recent: int, counts: dict[str, int], moment: dt.datetime) 
     if send.finished_at is not None:
         served = send.audience - counts[DeliveryState.SKIPPED]
         return served / max((send.finished_at - send.started_at).total_seconds(), 0.001)
-    elapsed = (moment - send.started_at).total_seconds()
-    return recent / max(min(elapsed, RATE_SECONDS), 0.001)
+    return recent / _stretch(send, moment)
+
+
+def _stretch(send: Send, moment: dt.datetime) -> float:
+    """Return the seconds over which the present speed of a send is measured."""
+    elapsed = (moment - send.started_at).total_seconds() if send.started_at else RATE_SECONDS
+    return max(min(elapsed, RATE_SECONDS), 0.001)
 
 
 def sends_of(session: Session, issue_id: int) -> list[SendStatus]:

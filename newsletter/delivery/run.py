@@ -28,6 +28,7 @@ from newsletter.config import Settings
 from newsletter.db import Database, now
 from newsletter.delivery import statements
 from newsletter.delivery.models import DeliveryState, Send, SenderProcess, SendState
+from newsletter.delivery.paces import prepare
 from newsletter.delivery.plan import begin_due
 from newsletter.delivery.recover import finish
 from newsletter.delivery.remember import Known, Memory, WentBack, last_restoration, new_mark
@@ -93,6 +94,7 @@ def _run(
     options: Options,
 ) -> RunSummary:
     began = time.monotonic()
+    prepare(database, relays, settings.warm_up_since)
     memory = Memory(settings.data_dir)
     owner = _register(database, memory)
     try:

@@ -24,8 +24,9 @@ from newsletter.delivery.changes import INTENT, RELEASE_INTENT, Change, Patience
 from newsletter.delivery.control import pause
 from newsletter.delivery.frames import Frame, Job
 from newsletter.delivery.ledger import Ledger
-from newsletter.delivery.lines import Lines
+from newsletter.delivery.lines import AHEAD, Lines
 from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.pacer import Pacer
 from newsletter.delivery.personalize import Mail
 from newsletter.delivery.remember import Memory
 from newsletter.delivery.statements import Ticket
@@ -37,7 +38,6 @@ TICK_SECONDS: Final = 0.1
 RENEW_SECONDS: Final = 10.0
 ABSORB_SECONDS: Final = 5.0
 PERMANENT: Final = 500  # reply codes from here on get the same answer again
-AHEAD: Final = 2  # deliveries per connection between intent and outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,12 @@ class Sender:
         self._ledger = Ledger(
             database, owner, granted=self._granted, renewed=self._renewed, failed=self._fail, memory=memory
         )
-        self.supply = Supply(database, settings, self._ledger, send_id, self._advance)
+        self._pacer = Pacer(database, relays)
+        self.supply = Supply(database, settings, self._ledger, self._pacer, send_id=send_id, stock=self._advance)
         self._lines: Lines[Job] = Lines(
             relays,
             options.timeouts,
+            self._pacer,
             source=self._next,
             may_go=Job.fresh,
             give_back=self._put_back,
@@ -90,12 +92,13 @@ class Sender:
         self._rest = asyncio.Event()
         self._stopped_at = float("inf")  # when the stop came, in monotonic seconds
         self._overdue = False  # the time for finishing what is on the wire is over
-        self.supply.smallest = min(AHEAD * sum(relay.connections for relay in relays), LARGEST)
+        self.supply.smallest = min(AHEAD * self._lines.most, LARGEST)
 
     async def run(self, stop: threading.Event) -> None:
         """Send until nothing is due, the stop comes, or no relay can be reached."""
         asyncio.get_running_loop().set_exception_handler(self._surprised)
-        supply = asyncio.create_task(self.supply.run())
+        await self._pacer.look()
+        supply, paces = asyncio.create_task(self.supply.run()), asyncio.create_task(self._pacer.watch())
         clock = _Clock()
         try:
             while not self._rest.is_set():
@@ -104,6 +107,7 @@ class Sender:
                         await self._rest.wait()
                 self._tick(stop, clock)
         finally:
+            paces.cancel()
             await self._end(supply)
 
     def _tick(self, stop: threading.Event, clock: _Clock) -> None:
@@ -132,6 +136,7 @@ class Sender:
             except Exception as error:  # noqa: BLE001 - raised again by the caller, after the ledger is closed
                 self.failure = self.failure or error
         await asyncio.to_thread(self._ledger.close)
+        await self._pacer.close()
         self._announce_refusals()
         await asyncio.to_thread(self.supply.close)
 
@@ -140,7 +145,7 @@ class Sender:
     def _advance(self) -> None:
         """Ask for as many intents as the open connections may have, and for connections if jobs wait."""
         backlog = self.supply.backlog
-        room = AHEAD * self._lines.open - len(self._asked) - len(self._ready) - len(self._wire)
+        room = AHEAD * self._lines.open - self._lines.withheld - len(self._asked) - len(self._ready) - len(self._wire)
         while backlog and room > 0:
             room -= self._ask(backlog.popleft())
         waiting = len(backlog) + len(self._ready)
@@ -209,6 +214,7 @@ class Sender:
 
     def _settle(self, job: Job, relay: str, outcome: Outcome) -> None:
         self._wire.discard(job)
+        blamed = self._pacer.settled(job.lane, job.reader.address, relay, outcome)
         change = of_outcome(
             outcome,
             attempt=job.attempt,
@@ -217,17 +223,18 @@ class Sender:
             patience=self._options.patience,
         )
         self._ledger.record(job.ticket, change)
-        self._count(job.frame, change)
+        self._count(job.frame, change, blamed=blamed)
         self._advance()
 
-    def _count(self, frame: Frame, change: Change) -> None:
+    def _count(self, frame: Frame, change: Change, *, blamed: bool = False) -> None:
         self.counts[change.to] += 1
         if change.to is DeliveryState.ACCEPTED:
             frame.in_a_row = 0
             return
         frame.refused += change.to is DeliveryState.REFUSED
-        if change.to is DeliveryState.DEFERRED and change.command in ("RCPT", "DATA") and not _permanent(change):
-            return  # about this reader, or for this minute
+        passing = blamed or (change.command in ("RCPT", "DATA") and not _permanent(change))
+        if change.to is DeliveryState.DEFERRED and passing:
+            return  # about this reader, for this minute, or a matter between us and one provider
         frame.in_a_row += 1
         if frame.in_a_row == self._options.brake:
             words = f"{change.code or ''} {change.reply or ''}".strip()

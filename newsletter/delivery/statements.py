@@ -73,6 +73,7 @@ class Claimed(NamedTuple):
     seq: int
     epoch: int
     attempt: int
+    lane: int
 
 
 @dataclass(slots=True, eq=False)
@@ -89,9 +90,15 @@ class Ticket:
         return self.seq << EPOCH_BITS | self.epoch
 
 
-def claim(connection: Connection, owner: int, send_id: int, after: int, limit: int) -> list[Claimed]:
-    """Claim at most ``limit`` due rows of a running send, walking the primary key from ``after``."""
-    rows = connection.execute(_CLAIM, {"me": owner, "send": send_id, "after": after, "limit": limit})
+def claim(
+    connection: Connection, owner: int, send_id: int, after: int, limit: int, lanes: Sequence[int] = ()
+) -> list[Claimed]:
+    """Claim at most ``limit`` due rows of a running send, walking the primary key from ``after``.
+
+    Only those in ``lanes``; empty means all.
+    """
+    values: dict[str, Any] = {"me": owner, "send": send_id, "after": after, "limit": limit}
+    rows = connection.execute(_CLAIM_LANES, values | {"lanes": lanes}) if lanes else connection.execute(_CLAIM, values)
     return sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.seq)
 
 
@@ -186,7 +193,7 @@ def _row(ticket: Ticket, change: Change) -> tuple[int | float | str | None, ...]
 _json: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def _claim() -> Update:
+def _claim(*conditions: ColumnElement[bool]) -> Update:
     # The lock on the send makes a pause wait for this claim, or this claim for the pause.
     running = (
         select(Send.id)
@@ -201,6 +208,7 @@ def _claim() -> Update:
             Delivery.seq > bindparam("after"),
             Delivery.state.in_(CLAIMABLE),
             or_(Delivery.not_before.is_(None), Delivery.not_before <= now()),
+            *conditions,
         )
         .order_by(Delivery.seq)
         .limit(bindparam("limit"))
@@ -216,7 +224,7 @@ def _claim() -> Update:
             epoch=Delivery.epoch + 1,
             lease_until=later(LEASE_SECONDS),
         )
-        .returning(Delivery.seq, Delivery.epoch, Delivery.attempt)
+        .returning(Delivery.seq, Delivery.epoch, Delivery.attempt, Delivery.lane)
     )
 
 
@@ -329,6 +337,7 @@ def _together(intend: Update, accept: Update) -> Select[*tuple[Any, ...]]:
 
 
 _CLAIM: Final = _claim()
+_CLAIM_LANES: Final = _claim(Delivery.lane.in_(bindparam("lanes", expanding=True)))
 _GIVEN: Final = bindparam("rows", type_=String())
 _ROWS: Final[dict[str, FromClause]] = {
     "postgresql": func.jsonb_array_elements(_GIVEN.cast(JSONB)).table_valued("value", name="given"),

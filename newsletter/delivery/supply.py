@@ -1,10 +1,11 @@
 """The supply of jobs: claims them a fraction of a second's worth at a time, from every running send in turn.
 
 Promise: a send that begins while others run joins within seconds; a send is
-``done`` only after a whole pass over its ledger found nothing due; what was
-claimed when the stop came is given back; ``wanted`` keeps from the wire whoever
-left more than a second ago, however slow the relay is. It runs as one coroutine;
-SQL runs in the ledger's thread (claims) and in a thread of its own (reading).
+``done`` only after a whole pass over its ledger found nothing due; what a pace holds
+is claimed on its own cursor and only as its turns come; what was claimed when the
+stop came is given back; ``wanted`` keeps from the wire whoever left more than a
+second ago, however slow the relay is. It runs as one coroutine; SQL runs in the
+ledger's thread (claims) and in a thread of its own (reading).
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from newsletter.config import Settings
 from newsletter.db import Database
 from newsletter.delivery.changes import RELEASE_CLAIM, skipped
 from newsletter.delivery.claim import Loaded, load
-from newsletter.delivery.frames import Frame, Job, running
+from newsletter.delivery.frames import Cursor, Frame, Job, running
 from newsletter.delivery.ledger import AWAY, Ledger
+from newsletter.delivery.pacer import LANES, Pacer
 from newsletter.delivery.statements import Claimed, Ticket
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,14 @@ class Supply:
     """Fills ``backlog`` while it is short; ``stock`` is called whenever it grew, or when the supply ends."""
 
     def __init__(
-        self, database: Database, settings: Settings, ledger: Ledger, send_id: int | None, stock: Callable[[], None]
+        self,
+        database: Database,
+        settings: Settings,
+        ledger: Ledger,
+        pacer: Pacer,
+        *,
+        send_id: int | None,
+        stock: Callable[[], None],
     ) -> None:
         self.backlog: deque[Job] = deque()
         self.frames: dict[int, Frame] = {}
@@ -54,7 +63,10 @@ class Supply:
         self.smallest = SMALLEST  # as many as the connections can have in hand
         self.rate = 0.0  # deliveries a second lately, set from outside
         self.low = asyncio.Event()  # the backlog runs short
-        self._database, self._settings, self._ledger = database, settings, ledger
+        self._database, self._settings, self._ledger, self._pacer = database, settings, ledger, pacer
+        pacer.closed = self.drop
+        self._free = pacer.free  # lanes that nothing held at the last round
+        self._rounds = 0
         self._send_id, self._stock = send_id, stock
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="supply")
 
@@ -71,12 +83,14 @@ class Supply:
                 if time.monotonic() - looked_at > LOOK_SECONDS:
                     await self._look()
                     looked_at = time.monotonic()
-                open_frames = [frame for frame in self.frames.values() if not frame.done]
-                if not open_frames:
+                places = self._places()
+                if not places:
                     break
-                for frame in open_frames:
-                    await self._fill(frame)
-                await self._until_low()
+                claimed = [await self._fill(frame, cursor) for frame, cursor in places]
+                if any(claimed):
+                    await self._until_low()
+                else:  # nothing but what waits for its turn
+                    await asyncio.sleep(self._pacer.wait())
         finally:
             self.ended = True
             self._stock()
@@ -87,6 +101,13 @@ class Supply:
         while self.backlog:
             self._ledger.record(self.backlog.popleft().ticket, RELEASE_CLAIM)
         self.low.set()
+
+    def drop(self, lane: int) -> None:
+        """Give back what is claimed and not begun of a lane that was paused."""
+        dropped = [job for job in self.backlog if job.lane == lane]
+        for job in dropped:
+            self.backlog.remove(job)
+            self._ledger.record(job.ticket, RELEASE_CLAIM)
 
     def close(self) -> None:
         """Wait for the reading thread."""
@@ -133,27 +154,42 @@ class Supply:
         """Find the sends that have begun since, and look again at those that had nothing due."""
         known = set(self.frames)
         for frame in self.frames.values():
-            frame.done = False
+            for cursor in frame.cursors.values():
+                cursor.look()
         for frame in await self._read(lambda session: running(session, self._settings, known, self._send_id)):
             self.frames[frame.send_id] = frame
 
-    async def _fill(self, frame: Frame) -> None:
-        """Claim one batch of a send and load it."""
-        limit = self.batch
-        claimed = await self._ledger.claim(frame.send_id, frame.after, limit)
-        if len(claimed) < limit:
-            # The end of this pass; what came free behind the cursor is found by the next one.
-            frame.done = not claimed and not frame.found
-            frame.after = frame.found = 0
-        else:
-            frame.after = claimed[-1].seq
-            frame.found += len(claimed)
-        if not claimed:
-            return
-        if self.stopping:
+    def _places(self) -> list[tuple[Frame, Cursor]]:
+        """Return where to claim in this round; who comes first takes turns, since turns are few."""
+        freed, self._free = self._pacer.free - self._free, self._pacer.free
+        lanes = ([None] if self._free else []) + self._pacer.open()
+        places = []
+        for frame in self.frames.values():
+            for lane in freed:
+                frame.release(lane)
+            places += [(frame, cursor) for cursor in map(frame.cursor, lanes) if not cursor.done]
+        self._rounds += 1
+        first = self._rounds % len(places) if places else 0
+        return places[first:] + places[:first]
+
+    async def _fill(self, frame: Frame, cursor: Cursor) -> bool:
+        """Claim one batch at a place of a send and load it; False if it is not its turn."""
+        limit, lanes = self.batch, tuple(self._pacer.free)
+        if cursor.lane is not None:
+            limit, lanes = await self._pacer.take(cursor.lane, limit), (cursor.lane,)
+        elif len(lanes) == len(LANES):
+            lanes = ()
+        if not limit:
+            return False
+        claimed = await self._ledger.claim(frame.send_id, cursor.after, limit, lanes)
+        cursor.passed(claimed, limit)
+        if cursor.lane is not None and len(claimed) < limit:
+            await self._pacer.give_back(cursor.lane, limit - len(claimed))
+        if claimed and self.stopping:
             self._give_back(frame, claimed)
-            return
-        self._take(await self._read(lambda session: load(session, frame, claimed)))
+        elif claimed:
+            self._take(await self._read(lambda session: load(session, frame, claimed)))
+        return True
 
     def _take(self, loaded: Loaded) -> None:
         for ticket, reason in loaded.skipped:

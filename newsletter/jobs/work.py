@@ -25,6 +25,7 @@ from newsletter.jobs.once import Once
 log = logging.getLogger(__name__)
 
 ABSORB_EVERY: Final = 60.0  # seconds; it reads the ledger of every recent send
+LOOK_UP_EVERY: Final = 900.0  # it reads everybody's address
 
 
 class Work:
@@ -38,13 +39,14 @@ class Work:
             "collect": self._collect,
             "notices": self._notices,
             "absorb": self._absorb,
+            "domains": self._domains,
             "tick": self._tick,
         }
         self._once = Once()
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._absorbed = -ABSORB_EVERY
+        self._absorbed, self._looked_up = -ABSORB_EVERY, -LOOK_UP_EVERY
 
     @property
     def database(self) -> Database:
@@ -98,6 +100,9 @@ class Work:
         if time.monotonic() - self._absorbed >= ABSORB_EVERY:
             self._absorbed = time.monotonic()
             self.start("absorb")
+        if time.monotonic() - self._looked_up >= LOOK_UP_EVERY:
+            self._looked_up = time.monotonic()
+            self.start("domains")
 
     def _begin(self) -> None:
         """Begin what is due and take back what dead workers held; ``delivery`` sees to it that it happens once."""
@@ -121,6 +126,9 @@ class Work:
 
     def _absorb(self, send_id: int) -> None:
         events.absorb_refusals(self.database, self.settings, send_id or None)
+
+    def _domains(self, _ident: int) -> None:
+        delivery.look_up_domains(self.database, stop=self.stop)
 
 
 def _attempt(name: str, job: Callable[[], object]) -> None:

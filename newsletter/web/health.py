@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from newsletter import delivery
 from newsletter.delivery.models import DeliveryState, Send, SendState
 from newsletter.errors import NewsletterError, NotFound
+from newsletter.kit import clock
 from newsletter.web.access import Anyone
 from newsletter.web.routing import Pages
 from newsletter.web.security import NO_STORE
@@ -52,7 +53,11 @@ def metrics(visit: Anyone) -> Response:
     if not _is_near(visit):
         raise NotFound("There is no page at this address.")
     with visit.reading() as session:
-        gauges = {"newsletter_sends": _sends(session), "newsletter_live_deliveries": _deliveries(session)}
+        gauges = {
+            "newsletter_sends": _sends(session),
+            "newsletter_live_deliveries": _deliveries(session),
+            "newsletter_paces": Counter(str(row.standing(clock.now())) for row in delivery.every_pace(session)),
+        }
     body = visit.site.metrics.text(gauges)
     return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": NO_STORE})
 

@@ -119,7 +119,7 @@ def test_the_example_has_every_setting_once_with_its_default_and_a_comment():
         index = set_lines[setting]
         assert lines[index - 1].startswith("# "), f"{setting} has no comment"
         default = Settings.model_fields[setting.removeprefix(PREFIX).lower()].default
-        assert lines[index].partition("=")[2] == ("" if default == () else str(default))
+        assert lines[index].partition("=")[2] == ("" if default in ((), None) else str(default))
 
 
 def test_the_example_names_the_settings_that_may_lie_in_a_file():

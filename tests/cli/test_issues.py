@@ -13,6 +13,7 @@ from sqlalchemy import update
 from newsletter import config, publications
 from newsletter.cli import issue_send
 from newsletter.db import Database
+from newsletter.delivery import paces
 from newsletter.delivery.models import Delivery, DeliveryState
 from newsletter.jobs.sweeper import Sweeper
 from newsletter.jobs.work import Work
@@ -284,3 +285,15 @@ def test_bounces_are_explained_without_settings_or_database(run, tmp_path):
     assert line["file"] == str(bounce)
     assert line["reports"][0]["recipient"] == "gone@readers.example"
     assert line["reports"][0]["hard"] is True
+
+
+def test_waiting_ends_when_nothing_is_left_but_a_provider_that_refuses_us(run, approved, worker, database_url, relay):
+    database = Database(database_url)
+    paces.pause(database, "other", 600.0, "550 5.7.26 unauthenticated")
+    database.dispose()
+    done = run("issue", "send", approved, "--wait", **relay)
+    assert done.code == 1
+    assert "goes on by itself: Other providers refuse us" in done.err
+    told = run("send", "status", 1)
+    assert "not known" in told.out
+    assert "paused" in told.out

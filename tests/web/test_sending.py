@@ -11,8 +11,8 @@ from factories.publications import publication
 from factories.web import html, problems, signed_in, words
 
 from newsletter import delivery, issues, staff
-from newsletter.delivery import DeliveryState, SendState
-from newsletter.delivery.models import Delivery, Send
+from newsletter.delivery import DeliveryState, SendState, paces
+from newsletter.delivery.models import Delivery, Pace, Send
 from newsletter.issues import IssueState
 from newsletter.kit import clock
 from newsletter.staff import Role
@@ -213,6 +213,78 @@ def test_recipients_are_listed_by_state_with_their_evidence(editor, send, databa
     assert "Nobody" in words(editor.get(f"{path}?state=uncertain"))
     assert editor.get(f"{path}?state=lost").status_code == 422
     assert editor.get(path).status_code == 422
+
+
+REPLY = "550 5.7.26 This mail has been blocked because the sender is unauthenticated."
+
+
+@pytest.fixture
+def mixed(editor, path, database, settings, issue):
+    """A send with readers at three providers."""
+    with database.transaction() as session:
+        for address in ("ada@gmail.com", "ben@gmail.com", "eve@icloud.com"):
+            subscribers.subscriber(session, subscribers.SECRET, address, issue.publication_id)
+    editor.press(editor.get(path), path)
+    [send_id] = delivery.begin_due(database, settings)
+    return f"/studio/sends/{send_id}"
+
+
+def lanes(page) -> dict[str, list[str]]:
+    """The table by mailbox provider: provider to cells."""
+    rows = html(page).css("#lanes tbody tr")
+    return {row.css_first("th").text(): [" ".join(cell.text().split()) for cell in row.css("td")] for row in rows}
+
+
+def test_the_page_shows_every_provider_with_its_readers(editor, mixed, database, settings):
+    before = lanes(editor.get(mixed))
+    assert list(before) == ["Gmail", "Apple", "Other providers"]
+    assert before["Gmail"][:3] == ["2", "0", "2"]
+    assert before["Other providers"][4] == "flowing"
+    delivery.run(database, settings)
+    after = lanes(editor.get(mixed))
+    assert after["Other providers"][:3] == ["30", "30", "0"]
+    assert after["Gmail"][5] == "done"
+
+
+def test_a_paused_provider_is_explained_and_an_editor_resumes_it(editor, app, mixed, database):
+    paces.pause(database, "gmail", 600.0, REPLY)
+    page = editor.get(mixed)
+    assert REPLY in lanes(page)["Gmail"][4]
+    assert "Tried again at" in lanes(page)["Gmail"][4]
+    assert lanes(page)["Gmail"][5] == "not known"
+    assert "Gmail refuses us, so what is left for them waits" in html(page).css_first("#problem").text()
+    assert not html(signed_in(app, database, Role.VIEWER).get(mixed)).css(f'form[action="{mixed}/pace"]')
+    answer = editor.follow(editor.press(page, f"{mixed}/pace"))
+    assert lanes(answer)["Gmail"][4] == "flowing"
+    with database.read() as session:
+        last = staff.audit_trail(session).rows[0]
+    assert (last.action, last.subject) == ("resumed the pace", "pace:gmail")
+
+
+def test_a_pace_that_does_not_exist_cannot_be_resumed(editor, mixed, database):
+    paces.pause(database, "gmail", 600.0, REPLY)
+    assert editor.press(editor.get(mixed), f"{mixed}/pace", provider="hotmail").status_code == 404
+
+
+def test_limits_slowness_and_warm_up_are_said_in_words(editor, mixed, database):
+    with database.transaction() as session:
+        delivery.set_pace(session, "gmail", 600)
+        session.add(Pace(name="apple", warming_since=clock.now().date(), day=clock.now().date(), spent=200))
+    paces.slow(database, "other", 6000.0, "421 4.7.28 Too fast")
+    shown = {name: cells[4] for name, cells in lanes(editor.get(mixed)).items()}
+    assert shown["Gmail"] == "limited At most 600 a minute."
+    assert shown["Apple"] == "until tomorrow The day's figure of the warm-up is reached."
+    assert shown["Other providers"].startswith("slowed At most 3,0")
+    assert "421 4.7.28 Too fast" in shown["Other providers"]
+
+
+def test_what_a_provider_says_is_words(editor, mixed, database):
+    """Threat T3."""
+    payload = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+    paces.pause(database, "gmail", 600.0, payload)
+    page = editor.get(mixed)
+    assert not problems(page)
+    assert payload in html(page).body.text()
 
 
 def test_a_viewer_watches_and_presses_nothing(app, database, send):

@@ -5,9 +5,11 @@ Promise: ``Relay.parse`` understands ``smtp://``, ``smtp+starttls://`` and
 never shows the password. It opens no connection.
 
 Options in the query: ``connections`` (how many at once, default 10), ``messages``
-(after how many a connection is renewed, default 1000), ``verify=no`` (take any
-certificate), ``auth=xoauth2`` (the password is an access token), ``name`` (what
-to say in EHLO).
+(after how many a connection is renewed, default 1000), ``rate`` (messages a
+minute, over all workers; default: any number), ``weight`` (its share of the work
+beside other relays, 1 to 1000; default: as many as its connections), ``verify=no``
+(take any certificate), ``auth=xoauth2`` (the password is an access token),
+``name`` (what to say in EHLO).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from newsletter.errors import ConfigError
 
 SETTING: Final = "NEWSLETTER_SMTP_URL"
 MAX_CONNECTIONS: Final = 1000
-OPTIONS: Final = ("connections", "messages", "verify", "auth", "name")
+MAX_WEIGHT: Final = 1000
+OPTIONS: Final = ("connections", "messages", "rate", "weight", "verify", "auth", "name")
 
 
 class Security(enum.StrEnum):
@@ -52,6 +55,8 @@ class Relay:
     verify: bool = True
     xoauth2: bool = False
     name: str = ""
+    rate: int = 0  # messages a minute; 0: any number
+    weight: int = 0  # 0: as its connections
 
     @classmethod
     def parse(cls, url: str) -> Relay:
@@ -78,12 +83,24 @@ class Relay:
             verify=_choice(options, "verify", {"yes": True, "no": False}, "yes"),
             xoauth2=_choice(options, "auth", {"xoauth2": True, "password": False}, "password"),
             name=options.get("name", ""),
+            rate=_number(options, "rate", 1) if "rate" in options else 0,
+            weight=min(_number(options, "weight", 1), MAX_WEIGHT) if "weight" in options else 0,
         )
 
     @property
     def label(self) -> str:
         """Name it in the ledger and to people: no user, no password."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def pace(self) -> str:
+        """Name its pace, which all workers share."""
+        return pace_of(self.label)
+
+    @property
+    def share(self) -> int:
+        """Its part of the work, in proportion to the shares of the other relays."""
+        return self.weight or self.connections
 
     @property
     def hello(self) -> str:
@@ -97,6 +114,11 @@ class Relay:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def pace_of(label: str) -> str:
+    """Return the name of a relay's pace by the relay's label."""
+    return f"relay:{label}"
 
 
 def parse_all(urls: Sequence[str]) -> tuple[Relay, ...]:

@@ -89,6 +89,16 @@ def resume(visit: Editor, send_id: int) -> Response:
     return visit.redirect(f"/studio/sends/{send_id}")
 
 
+@routes.does(SEND + "/pace")
+def resume_pace(visit: Editor, send_id: int) -> Response:
+    """Send to a paused or slowed mailbox provider at once, in this send and all others."""
+    provider = visit.fields.text("provider")
+    with visit.writing() as session:
+        delivery.resume_pace(session, provider)
+        visit.audit(session, "resumed the pace", f"pace:{provider}", {"send": send_id})
+    return visit.redirect(f"/studio/sends/{send_id}")
+
+
 @routes.does(SEND + "/cancel")
 def cancel(visit: Editor, send_id: int) -> Response:
     """Call the send off; who has it already, has it."""

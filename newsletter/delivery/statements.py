@@ -23,6 +23,7 @@ from sqlalchemy import (
     Float,
     FromClause,
     Integer,
+    ScalarSelect,
     Select,
     String,
     Update,
@@ -286,6 +287,11 @@ def _by_key(given: FromClause, key: ColumnElement[Any], *more: ColumnElement[Any
     return select(send_id, seq, epoch, *more).select_from(given).offset(0).subquery("x").c
 
 
+def _once(value: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """Reckon a value once a statement: SQLite would write the same instant out for every row."""
+    return select(value).scalar_subquery()
+
+
 def _intend(keys: FromClause) -> Update:
     """Make claimed rows sending; ``asked`` is ``[key, ...]``."""
     state = type_coerce(Delivery.state, String)
@@ -297,8 +303,8 @@ def _intend(keys: FromClause) -> Update:
         .values(
             state=DeliveryState.SENDING,
             attempt=Delivery.attempt + case((again, 0), else_=INTENT.attempts),
-            lease_until=later(LEASE_SECONDS),
-            intent_at=now(),
+            lease_until=_once(later(LEASE_SECONDS)),
+            intent_at=_once(now()),
             not_before=null(),
             command=null(),
             code=null(),
@@ -320,7 +326,7 @@ def _accept(replies: FromClause) -> Update:
             state=DeliveryState.ACCEPTED,
             not_before=null(),
             lease_until=null(),
-            outcome_at=now(),
+            outcome_at=_once(now()),
             command=null(),
             code=bindparam("code", type_=Integer()),
             reply=x.reply,

@@ -5,8 +5,9 @@ BIN := .venv/bin
 # `make test DATABASE=postgresql` runs the same suite on a real PostgreSQL from a wheel.
 DATABASE ?= sqlite
 TESTS ?= tests
+KILLS ?= 1000
 
-.PHONY: help demo test check format bench revision lock clean
+.PHONY: help demo test crash check format bench revision lock clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,10 @@ demo: .venv/runtime ## Run a newsroom with 25,000 readers and a local inbox; pri
 
 test: .venv/dev ## Run the whole suite (DATABASE=postgresql for PostgreSQL, TESTS=path for a part)
 	NEWSLETTER_TEST_DATABASE=$(DATABASE) $(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+crash: .venv/dev ## Kill senders a thousand times (KILLS=, DATABASE=, SEED=), then measure how soon sending goes on
+	NEWSLETTER_TEST_DATABASE=$(DATABASE) PYTHONPATH=tests $(BIN)/python -m crash.storm --kills $(KILLS) $(SEED:%=--seed %)
+	NEWSLETTER_TEST_DATABASE=$(DATABASE) PYTHONPATH=tests $(BIN)/python -m crash.recovery
 
 check: .venv/dev ## Check format, lint, types, templates and the one-way rule
 	$(BIN)/ruff format --check .

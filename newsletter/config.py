@@ -42,8 +42,8 @@ class Settings(BaseSettings):
     base_url: str = Field("http://127.0.0.1:8000", description="Public address of the web server, without a slash.")
     secret_key: str = Field("", description="Signs every link; at least 32 characters; made under DATA_DIR if empty.")
     bounce_domain: str = Field("", description="Domain of the return path; empty means the sender's own domain.")
-    dkim_key: str = Field("", description="PEM private key; empty leaves the signing to the relay.")
-    dkim_selector: str = Field("newsletter", description="DKIM selector (s=).")
+    dkim_key: str = Field("", description="PEM private keys; empty leaves the signing to the relay.")
+    dkim_selector: str = Field("newsletter", description="DKIM selectors (s=), one for each key, separated by spaces.")
     dkim_domain: str = Field("", description="DKIM domain (d=); empty means the sender's domain.")
     warm_up_since: dt.date | None = Field(
         None, description="Day on which a new sender began, as 2026-11-22; each provider then gets more every day."

@@ -111,6 +111,7 @@ class Job:
     lane: int
     reader: Reader
     since: float = field(default_factory=time.monotonic)  # when its lease was last known to be fresh
+    checked: float = field(default_factory=time.monotonic)  # when the reader was last known to want it
 
     def fresh(self) -> bool:
         """Whether it is certainly still ours: when the lease may have run out, somebody else may have it."""

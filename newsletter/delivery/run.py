@@ -10,12 +10,13 @@ inside a transaction. A process should have one run at a time.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import platform
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -40,6 +41,7 @@ from newsletter.kit.processes import identity
 log = logging.getLogger(__name__)
 
 DEFAULTS: Final = Options()
+BETWEEN_COLLECTIONS: Final = 50_000  # objects made and kept since the last look of the garbage collector
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,14 @@ def _run(
     owner = _register(database, memory)
     try:
         make = partial(Sender, database, settings, relays, owner, memory)
-        sender = uvloop.run(_send(make, stop, send_id, options))
+        with _rare_collections():
+            sender = uvloop.run(_send(make, stop, send_id, options))
+        if isinstance(sender.failure, WentBack):
+            raise_alarm(database, memory)  # before this run signs out: it would remember the older database
     finally:
         _unregister(database, owner, memory)
     sends = tuple(sender.supply.frames)
     if isinstance(sender.failure, WentBack):
-        raise_alarm(database, memory)
         return RunSummary(sends, seconds=time.monotonic() - began, problem=PROBLEM)
     _note(database, sends, sender.problem)
     for one in sends:
@@ -119,6 +123,17 @@ def _run(
         seconds=time.monotonic() - began,
         problem=sender.problem,
     )
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cyclic garbage seldom: a send makes next to none, and each look reads every object of the process."""
+    usual = gc.get_threshold()
+    gc.set_threshold(BETWEEN_COLLECTIONS, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 async def _send(make: partial[Sender], stop: threading.Event, send_id: int | None, options: Options) -> Sender:
@@ -143,7 +158,8 @@ def _unregister(database: Database, owner: int, memory: Memory) -> None:
     """Say that this run has ended: its last sign of life."""
     with database.connection() as connection:
         shown = statements.show_life(connection, owner, memory.mark)
-        connection.execute(update(SenderProcess).where(SenderProcess.id == owner).values(stopped_at=now()))
+        mine = (SenderProcess.id == owner, SenderProcess.mark == memory.mark)
+        connection.execute(update(SenderProcess).where(*mine).values(stopped_at=now()))
     with contextlib.suppress(WentBack):  # what is remembered will show it
         memory.confirm(memory.grown(shown))
 

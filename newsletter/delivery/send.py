@@ -189,10 +189,11 @@ class Sender:
         while True:
             while self._ready:
                 job, mail = self._ready.popleft()
-                if job.fresh():
-                    self._wire.add(job)
+                self._wire.add(job)
+                if await self.supply.wanted(job) and job.fresh():
                     return job, mail
-                self._ledger.record(job.ticket, RELEASE_INTENT)
+                self._wire.discard(job)
+                self._ledger.record(job.ticket, RELEASE_INTENT)  # who is not wanted is skipped by the next claim
             if self._rest.is_set() or self.supply.stopping:
                 return None
             go_home: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

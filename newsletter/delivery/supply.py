@@ -1,10 +1,11 @@
-"""The supply of jobs: claims them a second's worth at a time, from every running send in turn.
+"""The supply of jobs: claims them a fraction of a second's worth at a time, from every running send in turn.
 
 Promise: a send that begins while others run joins within seconds; a send is
 ``done`` only after a whole pass over its ledger found nothing due; what a pace holds
 is claimed on its own cursor and only as its turns come; what was claimed when the
-stop came is given back. It runs as one coroutine; SQL runs in
-the ledger's thread (claims) and in a thread of its own (reading).
+stop came is given back; ``wanted`` keeps from the wire whoever left more than a
+second ago, however slow the relay is. It runs as one coroutine; SQL runs in the
+ledger's thread (claims) and in a thread of its own (reading).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy.orm import Session
 
+from newsletter import audience
 from newsletter.config import Settings
 from newsletter.db import Database
 from newsletter.delivery.changes import RELEASE_CLAIM, skipped
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 AWAY_SECONDS: Final = 1.0  # between tries while the database is away
 LOOK_SECONDS: Final = 5.0  # between looks for sends that have begun
 SMALLEST: Final = 20
+CLAIM_SECONDS: Final = 1 / 3  # of work in one claim: half as much again waits at most, and stays fresh
+FRESH_SECONDS: Final = 0.5  # for so long a look at who may be mailed holds
 LARGEST: Final = 500  # rows in one claim: more would keep intents waiting behind it
 
 Result = TypeVar("Result")
@@ -57,7 +61,7 @@ class Supply:
         self.ended = False
         self.stopping = False
         self.smallest = SMALLEST  # as many as the connections can have in hand
-        self.rate = 0.0  # deliveries a second lately, set from outside: a second's worth is claimed at once
+        self.rate = 0.0  # deliveries a second lately, set from outside
         self.low = asyncio.Event()  # the backlog runs short
         self._database, self._settings, self._ledger, self._pacer = database, settings, ledger, pacer
         pacer.closed = self.drop
@@ -69,7 +73,7 @@ class Supply:
     @property
     def batch(self) -> int:
         """How many deliveries one claim takes now."""
-        return min(max(int(self.rate), self.smallest), LARGEST)
+        return min(max(int(self.rate * CLAIM_SECONDS), self.smallest), LARGEST)
 
     async def run(self) -> None:
         """Claim until nothing is due or ``stop`` was called."""
@@ -112,6 +116,18 @@ class Supply:
     def aside(self, work: Callable[[], None]) -> None:
         """Run something that may block beside the loop; nobody waits for it, a failure is a log line."""
         self._threads.submit(_logged, work)
+
+    async def wanted(self, job: Job) -> bool:
+        """Look again whether the reader may be mailed, if the last look was too long ago: relays can be slow."""
+        if time.monotonic() - job.checked < FRESH_SECONDS:
+            return True
+        publication_id, reader_id = job.frame.letterhead.publication_id, job.reader.subscriber_id
+        try:
+            reasons = await self._read(lambda session: audience.ineligible(session, publication_id, [reader_id]))
+        except AWAY:  # at the stop
+            return False
+        job.checked = time.monotonic()
+        return not reasons
 
     async def _read(self, work: Callable[[Session], Result]) -> Result:
         """Read beside the loop, as soon as the database is there."""

@@ -18,6 +18,11 @@ class Once:
         self._lock = threading.Lock()
         self._again: dict[Hashable, bool] = {}  # what runs; whether it was asked for again meanwhile
 
+    @property
+    def busy(self) -> bool:
+        """Whether any job is being done."""
+        return bool(self._again)
+
     def run(self, key: Hashable, job: Callable[[], None]) -> bool:
         """Do ``job``, again as long as it is asked for; return False at once if it is being done already."""
         with self._lock:

@@ -56,6 +56,11 @@ class Work:
                 self._database = Database.of(self.settings)
             return self._database
 
+    @property
+    def busy(self) -> bool:
+        """Whether any job is being done; after the stop none begins any more."""
+        return self._once.busy
+
     def run(self, topic: str, ident: int = 0) -> bool:
         """Do a job here and now; return False at once if this process does it already."""
         if self.stop.is_set():

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import uvloop
@@ -194,15 +195,14 @@ def lose_commits(database):
 
 def test_a_failover_that_lost_commits_stops_a_running_sender(database, impatient, relayed, inbox):
     send_id = begun(database, relayed, 2000)
-    once = threading.Event()
 
-    def lost(_address):
-        if inbox.received.total() >= 100 and not once.is_set():
-            once.set()
-            lose_commits(database)
+    def lose():
+        inbox.wait_for(100)
+        lose_commits(database)
 
-    inbox.on_data = lost
-    assert delivery.run(impatient, relayed).problem == PROBLEM
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(lose)
+        assert delivery.run(impatient, relayed).problem == PROBLEM
     found = status(database, send_id)
     assert (found.state, found.problem) == (SendState.PAUSED, PROBLEM)
     received = inbox.received.copy()

@@ -28,14 +28,14 @@ def with_relay(settings: Settings, *servers: smtpd.Server, options: str = "conne
 
 
 def scheduled(
-    database: Database, readers: int, *, addresses: tuple[str, ...] = (), secret: bytes = b"", **fields
+    database: Database, readers: int, *, addresses: tuple[str, ...] = (), prefix: str = "reader", **fields
 ) -> int:
     """An approved issue of a new publication, due now; returns the send's id."""
     with database.transaction() as session:
         made = publication(session, slug=f"weekly-{next(_slugs)}", **fields)
         approved = issue(session, made, stories=2, approved=True)
     if readers:
-        many(database, readers, made.id)
+        many(database, readers, made.id, prefix=prefix)
     with database.transaction() as session:
         for address in addresses:
             subscriber(session, b"a test key that is long enough to be accepted", address, made.id)

@@ -100,6 +100,8 @@ class Wire(asyncio.Protocol):
         for reply in replies:
             answer = Answer(reply) if isinstance(reply, str) else reply
             await asyncio.sleep(answer.delay)
+            if self.transport.is_closing():  # the client did not wait
+                return
             for piece in answer.raw:
                 self.transport.write(piece)
                 await asyncio.sleep(0.01)  # so that each piece is a packet of its own

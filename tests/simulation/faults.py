@@ -1,4 +1,4 @@
-"""Faults between a process and its database: a death in mid-transaction, a commit that fails, an answer that is lost."""
+"""Faults between a process and its database: a death in mid-transaction, a failing commit, an answer that is lost."""
 
 from __future__ import annotations
 

@@ -372,8 +372,8 @@ def test_evidence_is_dated_and_fits_its_column(database, relayed):
     delivery.recover(database)
     age(database, send_id, seconds=500)
     with database.transaction() as session:
-        assert delivery.settle(session, send_id, 4, evidence="o" * 600)
-        assert not delivery.settle(session, send_id + 1, 3, evidence="opened")
+        assert delivery.settle(session, send_id, [4], evidence="o" * 600) == 1
+        assert delivery.settle(session, send_id + 1, [3], evidence="opened") == 0
     row = rows(database, send_id)["reader4@example.org"]
     assert len(row.reply) == 500
     assert abs((clock.now() - row.outcome_at).total_seconds()) < 5

@@ -188,7 +188,8 @@ class LedgerMachine(World):
     def renew(self, worker):
         with self.step():
             one = self.workers[worker % len(self.workers)]
-            mine = {(ticket.send_id, ticket.seq, ticket.epoch) for ticket in one.tickets()}
+            tickets = [held.job.ticket for held in one.hands()]
+            mine = {(ticket.send_id, ticket.seq, ticket.epoch) for ticket in tickets}
             one.renew()
             self.changing(
                 lambda before, after: (

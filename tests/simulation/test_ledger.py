@@ -34,6 +34,7 @@ def test_whatever_happens_nobody_is_lost_and_nobody_is_served_twice(room, tmp_pa
     LedgerMachine.moves.clear()
     while LedgerMachine.steps < STEPS:
         run_state_machine_as_test(lambda: LedgerMachine(room, configured), settings=profile)
-    print(f"\n{LedgerMachine.steps:,} steps; transitions met:")
+        print(f"{LedgerMachine.steps:,} steps", flush=True)
+    print("transitions met:")
     for (before, after), count in LedgerMachine.moves.most_common():
         print(f"  {before:>9} -> {after:<9} {count:>8,}")

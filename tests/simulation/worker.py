@@ -21,9 +21,8 @@ from newsletter.db import Database
 from newsletter.delivery import Patience
 from newsletter.delivery.changes import INTENT, RELEASE_CLAIM, RELEASE_INTENT, Change, of_outcome, skipped, unfit
 from newsletter.delivery.claim import load
-from newsletter.delivery.frames import Frame, Job, running
+from newsletter.delivery.frames import STALE_SECONDS, Frame, Job, running
 from newsletter.delivery.ledger import Ledger
-from newsletter.delivery.send import STALE_SECONDS
 from newsletter.delivery.statements import Claimed, Ticket
 from newsletter.delivery.transports.outcomes import Outcome
 
@@ -71,11 +70,17 @@ class Worker:
         self._ledger = self._loop.run_until_complete(self._open())
 
     async def _open(self) -> Ledger:
-        return Ledger(self._database, self.owner, granted=self._hear, failed=self._failure.set_exception)
+        failed = self._failure.set_exception
+        return Ledger(self._database, self.owner, granted=self._hear, failed=failed, renewed=self._freshen)
 
     def _hear(self, granted: Sequence[Ticket], lost: Sequence[Ticket]) -> None:
         self._granted += granted
         self._lost += lost
+
+    def _freshen(self, tickets: Sequence[Ticket], _since: float) -> None:
+        for held in self.hands():
+            if held.job.ticket in tickets:
+                held.since = self._clock.moment
 
     # -- what rules do ----------------------------------------------------------
 
@@ -146,13 +151,12 @@ class Worker:
 
     def renew(self) -> None:
         """Renew the leases of everything in hand."""
-        hands = (*self.claimed, *self.asked.values(), *self.ready, *self.on_wire)
-        self._ledger.renew([held.job.ticket for held in hands])
+        self._ledger.renew([held.job.ticket for held in self.hands()])
         self._barrier()
 
-    def tickets(self) -> set[Ticket]:
+    def hands(self) -> list[Held]:
         """Everything in hand."""
-        return {held.job.ticket for held in (*self.claimed, *self.asked.values(), *self.ready, *self.on_wire)}
+        return [*self.claimed, *self.asked.values(), *self.ready, *self.on_wire]
 
     def die(self) -> None:
         """Forget everything; the ledger has nothing left to write."""

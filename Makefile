@@ -8,7 +8,7 @@ TESTS ?= tests
 KILLS ?= 1000
 STEPS ?= 50000
 
-.PHONY: help demo test crash simulation check format bench revision lock clean
+.PHONY: help demo test crash simulation mutation check format bench revision lock clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: .venv/dev ## Rewrite the code in the house's format
 
 simulation: .venv/dev ## Let everything happen to the ledger at random (STEPS=50000, DATABASE=postgresql)
 	NEWSLETTER_TEST_DATABASE=$(DATABASE) NEWSLETTER_TEST_STEPS=$(STEPS) $(BIN)/python -m pytest -s tests/simulation
+
+mutation: .venv/dev ## Does a test notice each wrong line of the ledger? (MODULES="recover control" for some)
+	PYTHONPATH=tests $(BIN)/python -m mutation $(MODULES)
 
 bench: .venv/dev ## Measure: sending, and the steps that make an edition
 	$(BIN)/python bench/editions.py

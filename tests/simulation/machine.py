@@ -97,20 +97,31 @@ class LedgerMachine(World):
         limit=st.integers(1, READERS),
         stages=st.sampled_from((1, 2, 3, 3, 4, 4, 5)),
         fate=st.sampled_from(Fate),
+        meanwhile=st.sampled_from((None, None, None, "nothing", "lease", "pause")),
+        durable=st.booleans(),
     )
-    def work(self, worker, number, limit, stages, fate):
-        """What a worker does when nothing is in its way, up to some stage: claim, ask, commit, write, read."""
+    def work(self, worker, number, limit, stages, fate, meanwhile, durable):
+        """What a worker does one thing after another, up to some stage: claim, ask, commit, write, read."""
         with self.step():
             one = self.workers[worker % len(self.workers)]
             self.claimed(one, self.send_ids[number % len(self.sends)], 0, limit)
             for held in list(one.claimed) if stages > 1 else ():
                 one.ask(held, fit=True)
             if stages > 2:
-                one.commit()
+                self.interrupted(one, meanwhile, durable=durable) if meanwhile else one.commit()
             for held in list(one.ready) if stages > 3 else ():
                 one.speak(held, outcome=None, fate=fate, patient=True)
             for held in list(one.on_wire) if stages > 4 else ():
                 one.read_reply(held, patient=True)
+
+    @precondition(lambda self: any(worker.hands() for worker in self.workers))
+    @rule(worker=which)
+    def another_takes_over(self, worker):
+        """Everybody stands still until the leases have run out; then one claims what there is, and all go on."""
+        with self.step():
+            self.meanwhile("lease")
+            for send_id in self.begun:
+                self.claimed(self.workers[worker % len(self.workers)], send_id, 0, READERS)
 
     @precondition(lambda self: self.hands("claimed"))
     @rule(numbers=some, fit=st.integers(0, 9))

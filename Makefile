@@ -6,11 +6,12 @@ BIN := .venv/bin
 DATABASE ?= sqlite
 TESTS ?= tests
 KILLS ?= 1000
+STEPS ?= 50000
 
-.PHONY: help demo test crash check format bench revision lock clean
+.PHONY: help demo test crash simulation mutation check format bench revision lock clean
 
 help: ## List the recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
@@ -45,6 +46,12 @@ format: .venv/dev ## Rewrite the code in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/djlint --quiet --reformat templates
+
+simulation: .venv/dev ## Let everything happen to the ledger at random (STEPS=50000, DATABASE=postgresql)
+	NEWSLETTER_TEST_DATABASE=$(DATABASE) NEWSLETTER_TEST_STEPS=$(STEPS) $(BIN)/python -m pytest -s tests/simulation
+
+mutation: .venv/dev ## Does a test notice each wrong line of the ledger? (MODULES="recover control" for some)
+	PYTHONPATH=tests $(BIN)/python -m mutation $(MODULES)
 
 bench: .venv/dev ## Measure: sending, and the steps that make an edition
 	$(BIN)/python bench/editions.py

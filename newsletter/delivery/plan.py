@@ -77,7 +77,7 @@ def _check(session: Session, issue: IssueView, settings: Settings | None) -> Non
 
 
 def _can_begin_again(send: Send) -> bool:
-    return send.state in (SendState.MISSED, SendState.CANCELLED) and send.edition_id is None
+    return SendState.SCHEDULED in states.SEND[send.state] and send.edition_id is None
 
 
 def _scheduled(session: Session, issue: IssueView, at: dt.datetime | None, by: str) -> int | None:
@@ -94,7 +94,7 @@ def _scheduled(session: Session, issue: IssueView, at: dt.datetime | None, by: s
     )
     if made is not None:
         return made
-    revivable = (Send.state.in_((SendState.MISSED, SendState.CANCELLED)), Send.edition_id.is_(None))
+    revivable = (Send.state.in_(states.sources(states.SEND, SendState.SCHEDULED)), Send.edition_id.is_(None))
     return session.scalar(
         update(Send)
         .where(Send.issue_id == issue.id, Send.audience_key == ALL, *revivable)

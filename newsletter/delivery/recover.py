@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from newsletter import issues, publications
 from newsletter.db import Database, after_commit, later, now
 from newsletter.delivery import states
-from newsletter.delivery.control import move
+from newsletter.delivery.control import CANCELLED, move, shift
 from newsletter.delivery.models import Delivery, DeliveryState, Send, SenderProcess, SendState
 from newsletter.delivery.statements import LEASE_SECONDS, MAX_REPLY
 from newsletter.errors import Refused
@@ -57,11 +57,14 @@ def finish(database: Database, send_id: int) -> None:
         send = session.get(Send, send_id, with_for_update=True)
         if send is None or send.state in (SendState.SCHEDULED, SendState.MISSED, SendState.PAUSED):
             return
+        if send.state is SendState.CANCELLED:  # what was on the wire and came back is called off too
+            shift(session, send_id, states.CLAIMABLE, DeliveryState.SKIPPED, reply=CANCELLED, outcome_at=now())
         counts = _counts(session, send_id)
-        if any(counts.get(state) for state in states.UNFINISHED) and send.state is SendState.SENDING:
+        unfinished = sum(counts.get(state, 0) for state in states.UNFINISHED)
+        if unfinished and send.state is SendState.SENDING:
             return
         undecided = 0 if _policy(session, send) is UncertainPolicy.HOLD else counts.get(DeliveryState.UNCERTAIN, 0)
-        unsettled = undecided + counts.get(DeliveryState.SENDING, 0)
+        unsettled = undecided + unfinished
         if send.state is SendState.SENDING:
             move(session, send_id, SendState.COMPLETE, finished_at=now(), unsettled=unsettled)
             with contextlib.suppress(Refused):  # after a retry the issue was sent already
@@ -94,11 +97,14 @@ def _undecided() -> ColumnElement[bool]:
 def _needs_work(session: Session, send_id: int, gone: Sequence[int]) -> bool:
     """Whether anything expired, is to be decided, or nothing is left to do; one look at the ledger."""
     expired = or_(_expired(DeliveryState.CLAIMED, gone), _expired(DeliveryState.SENDING, gone))
+    called_off = and_(Delivery.state.in_(states.CLAIMABLE), Send.state == SendState.CANCELLED)
     overdue, unfinished = session.execute(
         select(
-            func.count().filter(or_(expired, _undecided())),
+            func.count().filter(or_(expired, called_off, _undecided())),
             func.count().filter(Delivery.state.in_(states.UNFINISHED)),
-        ).where(Delivery.send_id == send_id)
+        )
+        .join(Send, Send.id == Delivery.send_id)
+        .where(Delivery.send_id == send_id)
     ).one()
     return bool(overdue) or not unfinished
 

@@ -254,7 +254,8 @@ def _renew(rows: FromClause) -> ReturningUpdate[int, int]:
 def _write(rows: FromClause) -> Update:
     x = _columns(rows)
     state = type_coerce(Delivery.state, String)
-    # The lease ran out and the row became uncertain, then the reply came after all: it is evidence.
+    # The lease ran out and the row became uncertain, then the reply came after all: it is evidence, and an end,
+    # also if it says "later": the send may have ended, and nobody would look at a deferred row again but a person.
     late = and_(
         state == DeliveryState.UNCERTAIN.value,
         x.expected == DeliveryState.SENDING.value,
@@ -264,7 +265,7 @@ def _write(rows: FromClause) -> Update:
         _fenced(x)
         .where(or_(state == x.expected, late))
         .values(
-            state=x.to,
+            state=case((and_(late, x.to == DeliveryState.DEFERRED.value), DeliveryState.REFUSED.value), else_=x.to),
             attempt=Delivery.attempt + x.attempts,
             not_before=later(x.delay),
             lease_until=null(),

@@ -19,7 +19,7 @@ SEND: Final[Mapping[SendState, frozenset[SendState]]] = {
     SendState.PAUSED: frozenset({SendState.SENDING, SendState.CANCELLED}),
     SendState.COMPLETE: frozenset({SendState.SENDING}),  # a retry, or the policy for what was uncertain
     SendState.MISSED: frozenset({SendState.SCHEDULED, SendState.CANCELLED}),
-    SendState.CANCELLED: frozenset(),
+    SendState.CANCELLED: frozenset({SendState.SCHEDULED}),  # if it was called off before it began
 }
 
 DELIVERY: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
@@ -43,7 +43,8 @@ DELIVERY: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
         {DeliveryState.CLAIMED, DeliveryState.PENDING, DeliveryState.SKIPPED, DeliveryState.ACCEPTED}
     ),
     DeliveryState.REFUSED: frozenset({DeliveryState.PENDING}),  # a person's retry
-    DeliveryState.UNCERTAIN: frozenset({DeliveryState.ACCEPTED, DeliveryState.PENDING}),
+    # Evidence, a late reply among it, ends the doubt; back to pending only by a decision.
+    DeliveryState.UNCERTAIN: frozenset({DeliveryState.ACCEPTED, DeliveryState.REFUSED, DeliveryState.PENDING}),
     DeliveryState.SKIPPED: frozenset(),
 }
 

@@ -4,19 +4,20 @@ import subprocess
 import sys
 
 import pytest
-from factories.delivery import Inbox, begun, rows, status, with_relay
+from factories.delivery import Inbox, begun, rows, scheduled, status, with_relay
 from sqlalchemy import select, update
 
-from newsletter import delivery
+from newsletter import delivery, issues
 from newsletter.delivery import statements
-from newsletter.delivery.changes import INTENT, of_outcome
+from newsletter.delivery.changes import INTENT, RELEASE_INTENT, of_outcome
 from newsletter.delivery.frames import STALE_SECONDS
 from newsletter.delivery.models import Delivery, DeliveryState, SenderProcess, SendState
+from newsletter.delivery.recover import ASSUMED, CRASHED, finish
 from newsletter.delivery.send import RENEW_SECONDS
 from newsletter.delivery.statements import Ticket
-from newsletter.delivery.transports.outcomes import Accepted, Refused, Reply
+from newsletter.delivery.transports.outcomes import Accepted, Deferred, Refused, Reply
 from newsletter.jobs.sweeper import PERIOD
-from newsletter.kit import smtpd
+from newsletter.kit import clock, smtpd, wake
 from newsletter.publications import UncertainPolicy
 
 ME, OTHER = 7, 8
@@ -95,6 +96,7 @@ def test_a_zombie_changes_nothing_after_its_lease(database, relayed):
     [
         (Accepted(Reply(250, "2.0.0 at last")), DeliveryState.ACCEPTED),
         (Refused("DATA", Reply(554, "5.7.1 no")), DeliveryState.REFUSED),
+        (Deferred("DATA", Reply(451, "4.3.0 later")), DeliveryState.REFUSED),  # nobody waits for it any more
     ],
 )
 def test_a_reply_that_its_owner_reads_after_all_is_evidence(database, relayed, reply, state):
@@ -251,6 +253,162 @@ def test_a_cancelled_send_is_looked_after_until_its_wire_is_settled(database, re
     delivery.recover(database)
     found = status(database, send_id)
     assert (found.state, found.accepted, found.uncertain, found.skipped) == (SendState.CANCELLED, 2, 2, 2)
+    assert _unsettled(database, send_id) == 0
+
+
+@pytest.mark.parametrize("change", [outcome(Deferred("RCPT", Reply(451, "later"))), RELEASE_INTENT])
+def test_what_comes_back_from_the_wire_of_a_cancelled_send_is_called_off(database, relayed, change):
+    send_id, tickets = crashed(database, relayed)
+    with database.transaction() as session:
+        delivery.cancel(session, send_id)
+    assert write(database, tickets[2:4], change) == 2
+    finish(database, send_id)  # as the run does that wrote them
+    found = status(database, send_id)
+    assert (found.accepted, found.skipped) == (2, 4)
+    assert {row.reply for row in rows(database, send_id).values() if row.state is DeliveryState.SKIPPED} == {
+        "cancelled"
+    }
+    assert _unsettled(database, send_id) == 0
+
+
+def test_what_comes_back_after_its_run_has_ended_is_called_off_by_the_next_sweep(database, relayed):
+    send_id, tickets = crashed(database, relayed)
+    with database.transaction() as session:
+        delivery.cancel(session, send_id)
+    delivery.recover(database)
+    assert write(database, tickets[2:4], outcome(Deferred("RCPT", Reply(451, "later")))) == 2
+    delivery.recover(database)
+    assert status(database, send_id).skipped == 4
+    assert _unsettled(database, send_id) == 0
+
+
+def test_a_sweep_touches_only_what_has_run_out(database, relayed):
+    send_id, tickets = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    with database.connection() as connection:
+        statements.renew(connection, ME, tickets[2:3])
+    delivery.recover(database)
+    found = {row.seq: row.state for row in rows(database, send_id).values()}
+    assert [str(found[seq]) for seq in range(1, 7)] == [
+        "accepted", "accepted", "sending", "uncertain", "pending", "pending",
+    ]  # fmt: skip
+
+
+def test_a_sweep_ends_leases_and_notes_when_and_why(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    with database.read() as session:
+        found = {row.seq: row for row in session.scalars(select(Delivery).where(Delivery.send_id == send_id))}
+    assert {row.lease_until for row in found.values()} == {None}
+    assert [found[seq].epoch for seq in range(1, 7)] == [1, 1, 1, 1, 2, 2]
+    assert abs((clock.now() - found[3].outcome_at).total_seconds()) < 5
+    assert found[3].reply == CRASHED
+
+
+def test_one_send_is_recovered_without_touching_another(database, relayed):
+    first, _ = crashed(database, relayed)
+    second = begun(database, relayed, 0, addresses=("ana@example.org", "ben@example.org"))
+    write(database, claimed(database, second)[:1], INTENT)
+    age(database, first, seconds=61)
+    delivery.recover(database)
+    assert (status(database, first).uncertain, status(database, first).pending) == (2, 2)
+    assert (status(database, second).sending, status(database, second).claimed) == (1, 1)
+
+
+def test_a_paused_send_is_recovered_and_stays_paused(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    with database.transaction() as session:
+        delivery.pause(session, send_id)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    found = status(database, send_id)
+    assert (found.state, found.uncertain, found.pending) == (SendState.PAUSED, 2, 2)
+    finish(database, send_id)
+    assert status(database, send_id).state is SendState.PAUSED
+
+
+def test_what_is_decided_to_be_sent_again_is_a_new_claim_and_wakes_the_workers(database, relayed):
+    send_id, tickets = crashed(database, relayed, policy=UncertainPolicy.SEND_AGAIN)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    age(database, send_id, seconds=901)
+    hints = []
+    wake.register(lambda topic, ident: hints.append((topic, ident)))
+    delivery.recover(database)
+    wake.register(None)
+    assert hints == [("deliver", send_id)]
+    assert status(database, send_id).pending == 4
+    assert write(database, tickets[2:4], outcome(Accepted(Reply(250, "far too late")))) == 0
+
+
+def test_without_anything_to_send_again_nobody_is_woken(database, relayed):
+    send_id, _ = crashed(database, relayed, policy=UncertainPolicy.SEND_AGAIN)
+    age(database, send_id, seconds=61)
+    hints = []
+    wake.register(lambda topic, ident: hints.append((topic, ident)))
+    delivery.recover(database)
+    wake.register(None)
+    assert hints == []
+
+
+def test_what_was_assumed_keeps_what_was_known_and_fits_its_column(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    with database.transaction() as session:
+        session.execute(update(Delivery).where(Delivery.seq == 3).values(reply="x" * 499))
+        session.execute(update(Delivery).where(Delivery.seq == 4).values(reply=None))
+    age(database, send_id, seconds=901)
+    delivery.recover(database)
+    found = rows(database, send_id)
+    assert found["reader3@example.org"].reply == "x" * 499 + ";"
+    assert found["reader4@example.org"].reply == f"; {ASSUMED}"
+
+
+def test_evidence_is_dated_and_fits_its_column(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    age(database, send_id, seconds=500)
+    with database.transaction() as session:
+        assert delivery.settle(session, send_id, [4], evidence="o" * 600) == 1
+        assert delivery.settle(session, send_id + 1, [3], evidence="opened") == 0
+    row = rows(database, send_id)["reader4@example.org"]
+    assert len(row.reply) == 500
+    assert abs((clock.now() - row.outcome_at).total_seconds()) < 5
+    assert status(database, send_id).uncertain == 1
+
+
+def test_a_send_ends_once_with_its_hour_and_its_issue(database, relayed):
+    send_id = begun(database, relayed, 2)
+    finish(database, send_id)
+    assert status(database, send_id).state is SendState.SENDING
+    with database.transaction() as session:
+        session.execute(update(Delivery).values(state=DeliveryState.ACCEPTED))
+    finish(database, send_id)
+    ended = status(database, send_id)
+    assert abs((clock.now() - ended.finished_at).total_seconds()) < 5
+    with database.read() as session:
+        assert issues.get(session, ended.issue).state is issues.IssueState.SENT
+    finish(database, send_id)
+    assert status(database, send_id).finished_at == ended.finished_at
+    finish(database, send_id + 1)
+
+
+def test_a_send_that_has_not_begun_is_not_ended(database, relayed):
+    send_id = scheduled(database, 2)
+    finish(database, send_id)
+    assert status(database, send_id).state is SendState.SCHEDULED
+
+
+def test_an_uncertain_delivery_that_is_held_leaves_nothing_to_look_after(database, relayed):
+    send_id, tickets = crashed(database, relayed, policy=UncertainPolicy.HOLD)
+    write(database, tickets[4:], INTENT)
+    write(database, tickets[4:], outcome(Accepted(Reply(250, "Ok"))))
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    assert status(database, send_id).summary == "complete with 2 uncertain"
     assert _unsettled(database, send_id) == 0
 
 

@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import Session
 
 from newsletter.config import Settings
 
 BUSY_TIMEOUT_MS = 30_000
 AFTER_COMMIT = "after_commit"
+AWAY: Final = (OperationalError, InterfaceError, InternalError)  # gone, locked, full, shutting down: it may come back
 
 
 class Database:

@@ -2,14 +2,14 @@
 
 from newsletter.delivery.changes import Patience
 from newsletter.delivery.control import cancel, pause, resume, retry
-from newsletter.delivery.estimate import LaneStatus
 from newsletter.delivery.evidence import settle, settle_by_log
-from newsletter.delivery.limits import PaceRow
-from newsletter.delivery.mailboxes import look_up_domains
 from newsletter.delivery.models import DeliveryState, PaceState, SendState
-from newsletter.delivery.paces import every_pace, resume_pace, set_pace
+from newsletter.delivery.pace.estimate import LaneStatus
+from newsletter.delivery.pace.limits import PaceRow
+from newsletter.delivery.pace.mailboxes import look_up_domains
+from newsletter.delivery.pace.paces import every_pace, resume_pace, set_pace
+from newsletter.delivery.pace.providers import Provider
 from newsletter.delivery.plan import begin_due, start
-from newsletter.delivery.providers import Provider
 from newsletter.delivery.queries import (
     RecipientRow,
     SenderRow,

@@ -11,8 +11,8 @@ import random
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from newsletter.delivery.faults import blames_sender
 from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.pace.faults import blames_sender
 from newsletter.delivery.transports.outcomes import Accepted, Deferred, Outcome, Refused, Reply, Uncertain
 
 # Not understood, out of order, not logged in: about the sender, whatever command it answers (RFC 5321 4.2.2, RFC 4954).

@@ -24,9 +24,8 @@ from queue import SimpleQueue
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
-from newsletter.db import Database
+from newsletter.db import AWAY, Database
 from newsletter.delivery import remember, statements
 from newsletter.delivery.changes import INTENT, Change
 from newsletter.delivery.models import DeliveryState
@@ -38,7 +37,6 @@ log = logging.getLogger(__name__)
 MOST_ROWS: Final = 2000  # in one commit
 LAST_TRIES: Final = 10.0  # seconds for which a closing ledger still tries to write
 PAUSES: Final = (0.1, 0.25, 0.5, 1.0, 2.0)  # seconds between tries while the database is away
-AWAY: Final = (OperationalError, InterfaceError, InternalError)  # gone, locked, full, shutting down: it may come back
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar
 
-from newsletter.delivery.pacer import Pacer
+from newsletter.delivery.pace.pacer import Pacer
 from newsletter.delivery.personalize import Mail
 from newsletter.delivery.transports.smtp import Channel, Outcome, Relay, Security, Timeouts, Uncertain
 from newsletter.errors import TransportError

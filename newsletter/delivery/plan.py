@@ -22,8 +22,8 @@ from newsletter import audience, editions, issues
 from newsletter.config import Settings
 from newsletter.db import Database, after_commit, later, now
 from newsletter.delivery import states
-from newsletter.delivery.mailboxes import domain_of, lane_of
 from newsletter.delivery.models import Delivery, DeliveryState, MailboxDomain, Recipient, Send, SendState
+from newsletter.delivery.pace.mailboxes import domain_of, lane_of
 from newsletter.delivery.queries import SendStatus, status
 from newsletter.delivery.restoration import notice
 from newsletter.delivery.transports.relays import parse_all

@@ -15,10 +15,11 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from newsletter.db import later
-from newsletter.delivery import estimate, paces, states
-from newsletter.delivery.estimate import LaneCounts, LaneStatus
+from newsletter.delivery import states
 from newsletter.delivery.models import Delivery, DeliveryState, Recipient, Send, SenderProcess, SendState
-from newsletter.delivery.providers import Provider
+from newsletter.delivery.pace import estimate, paces
+from newsletter.delivery.pace.estimate import LaneCounts, LaneStatus
+from newsletter.delivery.pace.providers import Provider
 from newsletter.errors import NotFound
 from newsletter.kit.paging import MAX_PAGE, PAGE, Page, cut
 

@@ -28,7 +28,7 @@ from newsletter.config import Settings
 from newsletter.db import Database, now
 from newsletter.delivery import statements
 from newsletter.delivery.models import DeliveryState, Send, SenderProcess, SendState
-from newsletter.delivery.paces import prepare
+from newsletter.delivery.pace.paces import prepare
 from newsletter.delivery.plan import begin_due
 from newsletter.delivery.recover import finish
 from newsletter.delivery.remember import Known, Memory, WentBack, last_restoration, new_mark

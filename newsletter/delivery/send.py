@@ -26,7 +26,7 @@ from newsletter.delivery.frames import Frame, Job
 from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.lines import AHEAD, Lines
 from newsletter.delivery.models import DeliveryState
-from newsletter.delivery.pacer import Pacer
+from newsletter.delivery.pace.pacer import Pacer
 from newsletter.delivery.personalize import Mail
 from newsletter.delivery.remember import Memory
 from newsletter.delivery.statements import Ticket

@@ -22,12 +22,12 @@ from sqlalchemy.orm import Session
 
 from newsletter import audience
 from newsletter.config import Settings
-from newsletter.db import Database
+from newsletter.db import AWAY, Database
 from newsletter.delivery.changes import RELEASE_CLAIM, skipped
 from newsletter.delivery.claim import Loaded, load
 from newsletter.delivery.frames import Cursor, Frame, Job, running
-from newsletter.delivery.ledger import AWAY, Ledger
-from newsletter.delivery.pacer import LANES, Pacer
+from newsletter.delivery.ledger import Ledger
+from newsletter.delivery.pace.pacer import LANES, Pacer
 from newsletter.delivery.statements import Claimed, Ticket
 
 log = logging.getLogger(__name__)

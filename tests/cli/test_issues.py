@@ -13,8 +13,8 @@ from sqlalchemy import update
 from newsletter import config, publications
 from newsletter.cli import issue_send
 from newsletter.db import Database
-from newsletter.delivery import paces
 from newsletter.delivery.models import Delivery, DeliveryState
+from newsletter.delivery.pace import paces
 from newsletter.jobs.sweeper import Sweeper
 from newsletter.jobs.work import Work
 

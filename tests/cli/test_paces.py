@@ -4,7 +4,7 @@ import pytest
 
 from newsletter import staff
 from newsletter.db import Database
-from newsletter.delivery import paces
+from newsletter.delivery.pace import paces
 
 REPLY = "550 5.7.26 This mail has been blocked because the sender is unauthenticated."
 

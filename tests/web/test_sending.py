@@ -11,8 +11,9 @@ from factories.publications import publication
 from factories.web import html, problems, signed_in, words
 
 from newsletter import delivery, issues, staff
-from newsletter.delivery import DeliveryState, SendState, paces
+from newsletter.delivery import DeliveryState, SendState
 from newsletter.delivery.models import Delivery, Pace, Send
+from newsletter.delivery.pace import paces
 from newsletter.issues import IssueState
 from newsletter.kit import clock
 from newsletter.staff import Role

@@ -1,6 +1,6 @@
 import pytest
 
-from newsletter.delivery.providers import BY_SLUG, CONSUMER, Provider, of_host, worth_asking
+from newsletter.delivery.pace.providers import BY_SLUG, CONSUMER, Provider, of_host, worth_asking
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 import datetime as dt
 
-from newsletter.delivery import limits
-from newsletter.delivery.estimate import LaneCounts, finish, lanes
-from newsletter.delivery.limits import PaceRow
 from newsletter.delivery.models import PaceState
-from newsletter.delivery.providers import Provider
+from newsletter.delivery.pace import limits
+from newsletter.delivery.pace.estimate import LaneCounts, finish, lanes
+from newsletter.delivery.pace.limits import PaceRow
+from newsletter.delivery.pace.providers import Provider
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MIDNIGHT = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)

@@ -1,6 +1,6 @@
 import pytest
 
-from newsletter.delivery.faults import asks_to_slow, blames_sender
+from newsletter.delivery.pace.faults import asks_to_slow, blames_sender
 from newsletter.delivery.transports.outcomes import Accepted, Deferred, Refused, Reply, Uncertain
 
 OURS = [

@@ -8,9 +8,10 @@ from factories.names import NameServer
 from factories.publications import publication
 from sqlalchemy import select
 
-from newsletter.delivery import look_up_domains, mailboxes
+from newsletter.delivery import look_up_domains
 from newsletter.delivery.models import Delivery, MailboxDomain, Recipient
-from newsletter.delivery.providers import Provider
+from newsletter.delivery.pace import mailboxes
+from newsletter.delivery.pace.providers import Provider
 from newsletter.kit import clock
 
 DAY = dt.timedelta(days=1)

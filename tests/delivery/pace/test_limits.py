@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from newsletter.delivery import limits
-from newsletter.delivery.limits import PaceRow
 from newsletter.delivery.models import PaceState
-from newsletter.delivery.warmup import DAYS, allowance
+from newsletter.delivery.pace import limits
+from newsletter.delivery.pace.limits import PaceRow
+from newsletter.delivery.pace.warmup import DAYS, allowance
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)

@@ -7,8 +7,8 @@ from factories.paces import age, pace
 from sqlalchemy import update
 
 from newsletter import delivery
-from newsletter.delivery import paces
 from newsletter.delivery.models import Delivery, DeliveryState, PaceState
+from newsletter.delivery.pace import paces
 from newsletter.delivery.transports.relays import Relay
 from newsletter.errors import Invalid, NotFound
 from newsletter.kit import clock, wake

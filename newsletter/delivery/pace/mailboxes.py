@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from newsletter.audience import Subscriber
 from newsletter.db import Database, later, now
 from newsletter.delivery.models import MailboxDomain
-from newsletter.delivery.providers import CONSUMER, Provider, of_host, worth_asking
+from newsletter.delivery.pace.providers import CONSUMER, Provider, of_host, worth_asking
 
 log = logging.getLogger(__name__)
 

@@ -20,13 +20,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from newsletter.db import Database
-from newsletter.delivery import limits, paces
-from newsletter.delivery.faults import asks_to_slow, blames_sender
-from newsletter.delivery.ledger import AWAY
-from newsletter.delivery.limits import MINUTE, PaceRow
+from newsletter.db import AWAY, Database
 from newsletter.delivery.models import PaceState
-from newsletter.delivery.providers import Provider
+from newsletter.delivery.pace import limits, paces
+from newsletter.delivery.pace.faults import asks_to_slow, blames_sender
+from newsletter.delivery.pace.limits import MINUTE, PaceRow
+from newsletter.delivery.pace.providers import Provider
 from newsletter.delivery.transports.outcomes import Accepted, Deferred, Outcome, Refused
 from newsletter.delivery.transports.relays import Relay, pace_of
 

@@ -20,10 +20,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from newsletter.db import Database, after_commit, later, now
-from newsletter.delivery import limits
-from newsletter.delivery.limits import PaceRow
 from newsletter.delivery.models import Delivery, DeliveryState, Pace, PaceState, Send, SenderProcess, SendState
-from newsletter.delivery.providers import BY_SLUG, Provider
+from newsletter.delivery.pace import limits
+from newsletter.delivery.pace.limits import PaceRow
+from newsletter.delivery.pace.providers import BY_SLUG, Provider
 from newsletter.delivery.transports.relays import Relay
 from newsletter.errors import Invalid, NotFound
 from newsletter.kit.wake import wake

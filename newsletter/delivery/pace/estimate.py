@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from newsletter.delivery.limits import MINUTE, PaceRow
 from newsletter.delivery.models import PaceState
-from newsletter.delivery.providers import Provider
-from newsletter.delivery.warmup import DAYS, allowance
+from newsletter.delivery.pace.limits import MINUTE, PaceRow
+from newsletter.delivery.pace.providers import Provider
+from newsletter.delivery.pace.warmup import DAYS, allowance
 
 DAY: Final = dt.timedelta(days=1)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from newsletter.delivery.models import PaceState
-from newsletter.delivery.warmup import allowance
+from newsletter.delivery.pace.warmup import allowance
 
 MINUTE: Final = 60.0
 CREDIT: Final = dt.timedelta(seconds=1)  # of turns that nobody took in time: nobody looks at the exact moment

@@ -1,0 +1,1 @@
+"""How fast mail may go: to each mailbox provider and through each relay, for all workers together."""

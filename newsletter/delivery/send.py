@@ -268,6 +268,7 @@ class Sender:
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error
+        self._stop(time.monotonic())  # what has not left goes back, if the ledger can still write
         self._lines.kill("the ledger cannot be written")
         self._rest.set()
 

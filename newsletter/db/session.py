@@ -24,6 +24,14 @@ from newsletter.config import Settings
 BUSY_TIMEOUT_MS = 30_000
 AFTER_COMMIT = "after_commit"
 AWAY: Final = (OperationalError, InterfaceError, InternalError)  # gone, locked, full, shutting down: it may come back
+# A server that vanished without a word is noticed within half a minute (libpq's names; milliseconds in the last).
+NOTICE: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 class Database:
@@ -81,7 +89,7 @@ def after_commit(session: Session, callback: Callable[[], None]) -> None:
 def _engine(url: str, pool_size: int) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_size=pool_size, max_overflow=10, pool_pre_ping=True)
+        return create_engine(parsed, pool_size=pool_size, max_overflow=10, pool_pre_ping=True, connect_args=NOTICE)
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})

@@ -121,7 +121,7 @@ class World(RuleBasedStateMachine):
             self.changing(lambda before, after: before.send_id == send_id and taken_back(before, after, S.PENDING))
 
     @precondition(lambda self: self.sends)
-    @rule(number=which, dies_after=st.none() | st.integers(0, 8), really=st.integers(0, 3))
+    @rule(number=which, dies_after=st.none() | st.integers(0, 8), really=st.integers(0, 1))
     def cancel(self, number, dies_after, really):
         """Rare, for it ends so much."""
         if really:

@@ -35,7 +35,7 @@ SLOW = 1.0  # seconds: a test that takes longer is not asked
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 MODULES = {  # with the tests that know them
     "changes": ("changes",),
-    "states": ("states", "changes", "control", "recover"),
+    "states": ("states",),
     "recover": ("recover",),
     "control": ("control", "recover"),
     "plan": ("plan",),

@@ -73,6 +73,7 @@ class World(RuleBasedStateMachine):
     def begun(self) -> list[int]:
         return sorted({row.send_id for row in self.accounts.rows.values()})
 
+    @precondition(lambda self: len(self.begun) < len(self.room.issues))
     @rule(number=which, clicks=st.integers(1, 3))
     def click(self, number, clicks):
         """A person clicks “send”, more than once."""
@@ -84,6 +85,7 @@ class World(RuleBasedStateMachine):
                 assert self.sends.setdefault(issue, found.send) == found.send, "one issue, one send"
             self.changing(nothing)
 
+    @precondition(lambda self: len(self.begun) < len(self.room.issues))
     @rule(beats=st.integers(1, 2), dies_after=st.none() | st.integers(0, 25))
     def beat(self, beats, dies_after):
         """The schedule is looked at, perhaps by a process that dies over it."""
@@ -121,7 +123,7 @@ class World(RuleBasedStateMachine):
             self.changing(lambda before, after: before.send_id == send_id and taken_back(before, after, S.PENDING))
 
     @precondition(lambda self: self.sends)
-    @rule(number=which, dies_after=st.none() | st.integers(0, 8), really=st.integers(0, 3))
+    @rule(number=which, dies_after=st.none() | st.integers(0, 8), really=st.integers(0, 1))
     def cancel(self, number, dies_after, really):
         """Rare, for it ends so much."""
         if really:
@@ -162,11 +164,13 @@ class World(RuleBasedStateMachine):
 
     # -- time and recovery ------------------------------------------------------------
 
+    @precondition(lambda self: self.begun)
     @rule(seconds=pauses)
     def time_passes(self, seconds):
         with self.step():
             self.clock.advance(seconds)
 
+    @precondition(lambda self: self.begun)
     @rule(dies_after=st.none() | st.integers(0, 12))
     def recover(self, dies_after):
         with self.step():

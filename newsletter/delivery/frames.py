@@ -24,6 +24,7 @@ from newsletter.delivery.personalize import Letterhead, Personalizer, Reader
 from newsletter.delivery.statements import LEASE_SECONDS, Claimed, Ticket
 from newsletter.delivery.tracking import Marks
 
+LOOK_HOLDS: Final = 0.5  # seconds
 STALE_SECONDS: Final = LEASE_SECONDS * 2 / 3  # a lease that was fresh so long ago counts as over: a wide margin
 MOST_RESTS: Final = 12  # looks for which a cursor that found nothing again and again stays closed
 
@@ -112,6 +113,10 @@ class Job:
     reader: Reader
     since: float = field(default_factory=time.monotonic)  # when its lease was last known to be fresh
     checked: float = field(default_factory=time.monotonic)  # when the reader was last known to want it
+
+    def seen_lately(self) -> bool:
+        """Whether the last look at the reader still holds: nobody is mailed who left a second ago."""
+        return time.monotonic() - self.checked < LOOK_HOLDS
 
     def fresh(self) -> bool:
         """Whether it is certainly still ours: when the lease may have run out, somebody else may have it."""

@@ -160,8 +160,8 @@ class Lines(Generic[Item]):
         with self._withholding() as withhold:
             while _fit(route, channel):
                 slowly = route.pace in self._pacer.held
-                withhold(AHEAD if slowly else 0)
                 if slowly:
+                    withhold(AHEAD)
                     if not await self._pacer.turn(route.relay, lambda: self._closing):
                         return
                     withhold(AHEAD - 1)
@@ -177,7 +177,8 @@ class Lines(Generic[Item]):
                 if isinstance(outcome, Uncertain) and channel.served:
                     # Some relays hang up after so many messages without saying so: do not run into it again.
                     route.messages = min(route.messages, channel.served)
-                withhold(AHEAD if slowly else 0)
+                if slowly:
+                    withhold(AHEAD if route.pace in self._pacer.held else 0)
                 self._settle(item, route.label, outcome)
 
     @contextlib.contextmanager

@@ -10,9 +10,10 @@ reach of this module.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -75,26 +76,25 @@ class Personalizer:
         self._head, self._links, self._marks, self._signer = letterhead, links, marks, signer
         self._domain = letterhead.sender.rpartition("@")[2]
         self._signed_at = int(letterhead.started_at.timestamp())
-        # literal, hole, literal, ... and for each slot the places where its value goes
-        self._parts: list[bytes] = [b""] * (2 * len(compiled.slots) + 1)
-        self._parts[::2] = compiled.literals
-        self._holes: dict[Slot, list[int]] = {}
-        for n, slot in enumerate(compiled.slots):
-            self._holes.setdefault(slot, []).append(2 * n + 1)
-        self._fill_constants()
-        self._fields = [(_Encoder(slot), places) for slot, places in self._holes.items() if slot.field]
-        self._others = [(slot.name, places) for slot, places in self._holes.items() if not slot.field]
-
-    def _fill_constants(self) -> None:
-        """Fill the slots that are the same for every reader of the send, once."""
         constants = {
-            "date": format_datetime(self._head.started_at),
-            "feedback_id": f"{self._head.send_id}:{self._head.slug}:newsletter:{self._domain}",
+            "date": format_datetime(letterhead.started_at),
+            "feedback_id": f"{letterhead.send_id}:{letterhead.slug}:newsletter:{self._domain}",
         }
-        for slot in [slot for slot in self._holes if slot.name in constants]:
-            value = slot.encode(constants[slot.name])
-            for place in self._holes.pop(slot):
-                self._parts[place] = value
+        slots = list(dict.fromkeys(slot for slot in compiled.slots if slot.name not in constants))
+        self._fields = [(n, _Encoder(slot)) for n, slot in enumerate(slots) if slot.field]
+        self._others = [(n, slot.name) for n, slot in enumerate(slots) if not slot.field]
+        # First the values, one for each slot however often it occurs, then what stands between them; and the
+        # order in which they make the message. With the nothing at the end there are always two to pick.
+        self._pool = [*(b"" for _ in slots), compiled.literals[0]]
+        order = [len(slots)]
+        for slot, literal in zip(compiled.slots, compiled.literals[1:], strict=True):
+            if slot.name in constants:
+                self._pool[-1] += slot.encode(constants[slot.name]) + literal
+            else:
+                self._pool.append(literal)
+                order += slots.index(slot), len(self._pool) - 1
+        self._pool.append(b"")
+        self._in_order = itemgetter(*order, len(self._pool) - 1)
 
     def mail(self, reader: Reader) -> Mail:
         """Return one reader's message and envelope."""
@@ -112,12 +112,12 @@ class Personalizer:
             "preferences_token": links.preferences_token(*key).encode(),
             "track_token": self._marks.track_token(head.send_id, reader.seq if reader.tracking else 0).encode(),
         }
-        parts = self._parts.copy()
-        for name, places in self._others:
-            _put(parts, places, values[name])
-        for encoder, places in self._fields:
-            _put(parts, places, encoder.of(reader.word(encoder.field)))
-        message = b"".join(parts)
+        pool = self._pool.copy()
+        for n, name in self._others:
+            pool[n] = values[name]
+        for n, encoder in self._fields:
+            pool[n] = encoder.of(reader.word(encoder.field))
+        message = b"".join(self._in_order(pool))
         if self._signer:
             message = self._signer.sign(message, at=self._signed_at)
         return Mail(mail_from, reader.address, message)
@@ -140,8 +140,3 @@ class _Encoder:
                 self._known.clear()
             found = self._known[word] = self._slot.encode(word)
         return found
-
-
-def _put(parts: list[bytes], places: Sequence[int], value: bytes) -> None:
-    for place in places:
-        parts[place] = value

@@ -190,7 +190,7 @@ class Sender:
             while self._ready:
                 job, mail = self._ready.popleft()
                 self._wire.add(job)
-                if await self.supply.wanted(job) and job.fresh():
+                if (job.seen_lately() or await self.supply.wanted(job)) and job.fresh():
                     return job, mail
                 self._wire.discard(job)
                 self._ledger.record(job.ticket, RELEASE_INTENT)  # who is not wanted is skipped by the next claim

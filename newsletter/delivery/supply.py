@@ -36,7 +36,6 @@ AWAY_SECONDS: Final = 1.0  # between tries while the database is away
 LOOK_SECONDS: Final = 5.0  # between looks for sends that have begun
 SMALLEST: Final = 20
 CLAIM_SECONDS: Final = 1 / 3  # of work in one claim: half as much again waits at most, and stays fresh
-FRESH_SECONDS: Final = 0.5  # for so long a look at who may be mailed holds
 LARGEST: Final = 500  # rows in one claim: more would keep intents waiting behind it
 
 Result = TypeVar("Result")
@@ -118,9 +117,7 @@ class Supply:
         self._threads.submit(_logged, work)
 
     async def wanted(self, job: Job) -> bool:
-        """Look again whether the reader may be mailed, if the last look was too long ago: relays can be slow."""
-        if time.monotonic() - job.checked < FRESH_SECONDS:
-            return True
+        """Look again whether the reader may be mailed: the last look can be long ago, since relays can be slow."""
         publication_id, reader_id = job.frame.letterhead.publication_id, job.reader.subscriber_id
         try:
             reasons = await self._read(lambda session: audience.ineligible(session, publication_id, [reader_id]))

@@ -15,7 +15,7 @@ from newsletter.errors import BadToken
 from newsletter.kit.tokens import Sealer
 
 # Also inside other text: some hosts encode the return path once more (SRS, BATV) or quote it.
-_LOCAL_PART = re.compile(rf"(?<![a-z0-9]){re.escape(RETURN_PREFIX)}([a-z2-7]{{16,60}})(?![a-z0-9])", re.IGNORECASE)
+_LOCAL_PART = re.compile(rf"(?<![a-z0-9]){re.escape(RETURN_PREFIX)}([0-9a-f]{{24,60}})(?![a-z0-9])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

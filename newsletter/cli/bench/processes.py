@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing as mp
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import uvloop
@@ -66,7 +68,17 @@ def _measured(
     work()
     seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
     cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    results.put(Usage(seconds, cpu_seconds, after.ru_maxrss / 1024))
+    results.put(Usage(seconds, cpu_seconds, _peak_memory_mb()))
+
+
+def _peak_memory_mb() -> float:
+    """Return the most memory that this process has had; not what its parent had, as ``ru_maxrss`` does on Linux."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 1024 / (1024 if sys.platform == "darwin" else 1)
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def sending(settings: Settings) -> Work:

@@ -24,7 +24,7 @@ from newsletter.cli.output import document
 from newsletter.db import Database
 from newsletter.errors import Refused
 
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 128
 BASE_URL: Final = "https://news.example.org"
 
 app = typer.Typer(no_args_is_help=True, help="Measure this machine.")

@@ -42,8 +42,8 @@ def move(session: Session, send_id: int, to: SendState, **values: Any) -> None: 
         raise Refused(f"Send {send_id} is {send.state} and cannot become {to}.")
 
 
-def shift(session: Session, send_id: int, before: tuple[DeliveryState, ...], to: DeliveryState, **values: Any) -> int:  # noqa: ANN401 - columns of Delivery
-    """Move all deliveries in ``before`` to ``to`` under a new epoch; return how many."""
+def shift(session: Session, send_id: int, before: tuple[DeliveryState, ...], to: DeliveryState, **values: Any) -> None:  # noqa: ANN401 - columns of Delivery
+    """Move all deliveries in ``before`` that may go there to ``to``, under a new epoch."""
     allowed = [state for state in states.sources(states.DELIVERY, to) if state in before]
     # Locked in the order of the key, as the ledger locks, so that the two cannot wait for each other.
     rows = (
@@ -53,13 +53,12 @@ def shift(session: Session, send_id: int, before: tuple[DeliveryState, ...], to:
         .with_for_update()
         .cte("rows")
     )
-    result = session.execute(
+    session.execute(
         update(Delivery)
         .where(Delivery.send_id == send_id, Delivery.seq.in_(select(rows.c.seq)))
         .values(state=to, epoch=Delivery.epoch + 1, lease_until=None, not_before=None, **values)
         .execution_options(synchronize_session=False)
     )
-    return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
 
 
 def pause(session: Session, send_id: int, *, problem: str = "") -> SendStatus:

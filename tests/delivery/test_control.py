@@ -5,12 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from factories.delivery import Inbox, begun, rows, scheduled, status, with_relay
+from sqlalchemy import update
 
 from newsletter import delivery, issues
-from newsletter.delivery.models import DeliveryState, SendState
+from newsletter.delivery import statements
+from newsletter.delivery.control import shift
+from newsletter.delivery.models import Delivery, DeliveryState, Send, SendState
+from newsletter.delivery.recover import finish
 from newsletter.errors import NotFound, Refused
 from newsletter.issues import IssueState
-from newsletter.kit import smtpd, wake
+from newsletter.kit import clock, smtpd, wake
 
 ANA, BEN, CAROL = "ana@example.org", "ben@example.org", "carol@example.org"
 VERBS = (delivery.pause, delivery.resume, delivery.cancel, delivery.retry)
@@ -25,6 +29,12 @@ def inbox():
 def relayed(settings, inbox):
     with smtpd.Server(inbox) as server:
         yield with_relay(settings, server)
+
+
+@pytest.fixture
+def quiet(settings):
+    """Settings with a relay that nobody connects to."""
+    return settings.model_copy(update={"smtp_url": ("smtp://127.0.0.1:1",)})
 
 
 def do(database, verb, send_id, **more):
@@ -149,3 +159,51 @@ def test_a_send_that_has_not_begun_can_only_be_cancelled(database):
 def test_a_send_that_does_not_exist_is_not_found(database, verb):
     with pytest.raises(NotFound):
         do(database, verb, 404)
+
+
+def test_a_pause_says_why_takes_back_what_is_claimed_and_leaves_the_rest(database, quiet):
+    send_id = begun(database, quiet, 3)
+    with database.connection() as connection:
+        statements.claim(connection, 7, send_id, 0, 2)
+    found = do(database, delivery.pause, send_id, problem="the relay refuses everybody")
+    assert (found.state, found.problem, found.pending) == (SendState.PAUSED, "the relay refuses everybody", 3)
+    with database.read() as session:
+        assert [session.get(Delivery, (send_id, seq)).epoch for seq in (1, 2, 3)] == [2, 2, 0]
+    found = do(database, delivery.resume, send_id)
+    assert (found.state, found.problem) == (SendState.SENDING, "")
+
+
+def test_a_cancel_is_dated_and_a_retry_takes_the_end_back(database, quiet):
+    send_id = begun(database, quiet, 2)
+    other = begun(database, quiet, 2, prefix="other")
+    with database.transaction() as session:
+        session.execute(update(Delivery).values(state=DeliveryState.REFUSED, attempt=4))
+    finish(database, send_id)
+    assert status(database, send_id).finished_at is not None
+    again = do(database, delivery.retry, send_id)
+    assert (again.state, again.finished_at, again.pending) == (SendState.SENDING, None, 2)
+    assert {row.attempt for row in rows(database, send_id).values()} == {0}
+    assert status(database, other).refused == 2
+    called_off = do(database, delivery.cancel, send_id)
+    assert abs((clock.now() - called_off.finished_at).total_seconds()) < 5
+    assert all(abs((clock.now() - row.outcome_at).total_seconds()) < 5 for row in rows(database, send_id).values())
+    with database.read() as session:
+        assert session.get(Send, send_id).unsettled == 1
+
+
+def test_a_retry_of_a_paused_send_goes_on_without_its_problem(database, quiet):
+    send_id = begun(database, quiet, 1)
+    do(database, delivery.pause, send_id, problem="the relay refuses everybody")
+    found = do(database, delivery.retry, send_id)
+    assert (found.state, found.problem) == (SendState.SENDING, "")
+
+
+def test_a_shift_moves_only_what_the_table_lets_move(database, quiet):
+    send_id = begun(database, quiet, 3)
+    every = tuple(DeliveryState)
+    with database.transaction() as session:
+        session.get(Delivery, (send_id, 1)).state = DeliveryState.ACCEPTED
+        session.get(Delivery, (send_id, 2)).state = DeliveryState.SENDING
+        session.flush()
+        shift(session, send_id, every, DeliveryState.SKIPPED)
+    assert [str(row.state) for row in rows(database, send_id).values()] == ["accepted", "sending", "skipped"]

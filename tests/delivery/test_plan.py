@@ -10,7 +10,9 @@ from factories.publications import publication
 from sqlalchemy import func, select, update
 
 from newsletter import audience, delivery, issues
-from newsletter.delivery.models import Recipient, Send, SendState
+from newsletter.delivery.models import Delivery, MailboxDomain, Recipient, Send, SendState
+from newsletter.delivery.pace.providers import Provider
+from newsletter.delivery.remember import Known, Memory
 from newsletter.editions.models import Edition
 from newsletter.errors import ConfigError, Refused
 from newsletter.issues import IssueState
@@ -207,3 +209,172 @@ def test_a_send_that_was_called_off_before_it_began_can_be_started_again(databas
     assert delivery.begin_due(database, relayed) == []
     assert start(database, found.issue).state is SendState.SCHEDULED
     assert delivery.begin_due(database, relayed) == [found.send]
+
+
+def another(database, slug):
+    """An approved issue of another publication with readers of its own."""
+    with database.transaction() as session:
+        made = publication(session, slug=slug)
+        view = issue(session, made, approved=True)
+    many(database, 2, made.id, prefix=slug)
+    return view.id
+
+
+def to_a_part(database, issue_id, state):
+    """A send of an issue to another audience than everybody."""
+    with database.transaction() as session:
+        found = issues.get(session, issue_id)
+        send = Send(
+            issue_id=issue_id, publication_id=found.publication_id, audience_key="donors", state=state,
+            send_at=clock.now() - dt.timedelta(minutes=1), created_at=clock.now(),
+        )  # fmt: skip
+        session.add(send)
+        session.flush()
+        return send.id
+
+
+def test_each_issue_has_a_send_of_its_own(database, relayed):
+    first, second = approved(database), another(database, "daily")
+    sends = [start(database, one).send for one in (first, second)]
+    assert len(set(sends)) == 2
+    assert delivery.begin_due(database, relayed) == sends
+    assert [start(database, one).send for one in (second, first)] == sends[::-1]
+    assert [status(database, one).audience for one in sends] == [3, 2]
+
+
+def test_a_send_to_a_part_is_another_send(database):
+    issue_id = approved(database)
+    part = to_a_part(database, issue_id, SendState.MISSED)
+    found = start(database, issue_id)
+    assert found.send != part
+    with database.transaction() as session:
+        delivery.cancel(session, found.send)
+    assert start(database, issue_id).send == found.send
+    assert status(database, part).state is SendState.MISSED
+
+
+def test_an_issue_that_is_scheduled_already_may_be_started(database):
+    issue_id = approved(database)
+    with database.transaction() as session:
+        issues.transition(session, issue_id, IssueState.SCHEDULED)
+    found = start(database, issue_id)
+    assert issue_state(database, found.send) is IssueState.SCHEDULED
+
+
+def test_a_start_while_another_is_not_committed_yet_finds_its_send(database):
+    other, issue_id = start(database, another(database, "daily")), approved(database)
+    to_a_part(database, issue_id, SendState.SCHEDULED)
+    with ThreadPoolExecutor(1) as beside:
+        with database.transaction() as session:
+            first = delivery.start(session, issue_id, by="editor@example.org")
+            second = beside.submit(start, database, issue_id)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.2)
+        assert second.result(timeout=30).send == first.send != other.send
+
+
+def test_a_send_that_is_started_again_has_not_ended(database):
+    found, beside = start(database, approved(database)), start(database, another(database, "daily"))
+    with database.transaction() as session:
+        for one in (found, beside):
+            assert delivery.cancel(session, one.send).finished_at is not None
+    again = start(database, found.issue, at=clock.now() + dt.timedelta(days=1))
+    assert (again.send, again.state, again.finished_at) == (found.send, SendState.SCHEDULED, None)
+    assert again.send_at > clock.now() + dt.timedelta(hours=23)
+    assert status(database, beside.send).state is SendState.CANCELLED
+
+
+def test_one_that_was_called_off_in_mid_send_is_not_started_again(database, relayed):
+    send_id = begun(database, relayed, 2)
+    with database.transaction() as session:
+        called_off = delivery.cancel(session, send_id)
+    assert start(database, called_off.issue).state is SendState.CANCELLED
+
+
+def test_a_beat_begins_what_is_due_gives_up_what_is_late_and_leaves_the_rest(database, relayed, hints):
+    due, late, later = (start(database, another(database, slug)) for slug in ("due", "late", "later"))
+    _move_hour(database, late.send, dt.timedelta(seconds=-7201))
+    _move_hour(database, later.send, dt.timedelta(hours=1))
+    hints.clear()
+    assert delivery.begin_due(database, relayed) == [due.send]
+    found = [status(database, one.send).state for one in (due, late, later)]
+    assert found == [SendState.SENDING, SendState.MISSED, SendState.SCHEDULED]
+    states = [issue_state(database, one.send) for one in (due, late, later)]
+    assert states == [IssueState.SENDING, IssueState.MISSED, IssueState.SCHEDULED]
+    assert hints == [("deliver", due.send)]
+
+
+def test_a_send_within_its_grace_begins(database, relayed):
+    found = start(database, approved(database))
+    _move_hour(database, found.send, dt.timedelta(seconds=-7150))
+    assert delivery.begin_due(database, relayed) == [found.send]
+
+
+def test_a_missed_send_leaves_an_issue_that_somebody_changed_meanwhile(database, relayed):
+    issue_id = approved(database)
+    found = start(database, issue_id)
+    with database.transaction() as session:
+        issues.edit(session, issue_id, version=issues.get(session, issue_id).version, subject="Something else")
+    _move_hour(database, found.send, dt.timedelta(hours=-3))
+    delivery.begin_due(database, relayed)
+    assert status(database, found.send).state is SendState.MISSED
+    assert issue_state(database, found.send) is IssueState.DRAFT
+
+
+def test_what_keeps_one_send_from_beginning_is_not_told_of_another(database, relayed):
+    empty, later = start(database, approved(database, readers=0)), start(database, another(database, "later"))
+    _move_hour(database, later.send, dt.timedelta(hours=1))
+    assert delivery.begin_due(database, relayed) == []
+    assert [status(database, one.send).problem for one in (empty, later)] == [
+        "Nobody is subscribed: the audience is empty.",
+        "",
+    ]
+
+
+def test_a_database_that_went_back_in_time_begins_nothing(database, relayed):
+    found = start(database, approved(database))
+    Memory(relayed.data_dir).keep(Known(99, "a mark that this database has not", 5, ""))
+    assert delivery.begin_due(database, relayed) == []
+    assert status(database, found.send).state is SendState.MISSED
+
+
+def test_the_freeze_notes_what_it_froze_and_when(database, relayed):
+    beside = begun(database, relayed, 2, prefix="beside")
+    send_id = begun(database, relayed, 3)
+    with database.read() as session:
+        send = session.get(Send, send_id)
+        rows = session.scalars(select(Delivery).where(Delivery.send_id == send_id).order_by(Delivery.seq)).all()
+        people = session.scalars(select(Recipient).where(Recipient.send_id == send_id).order_by(Recipient.seq)).all()
+        assert session.get(Edition, send.edition_id).issue_id == send.issue_id
+    assert (send.audience, abs((clock.now() - send.started_at).total_seconds()) < 5) == (3, True)
+    assert [(row.seq, str(row.state), row.epoch, row.attempt) for row in rows] == [
+        (seq, "pending", 0, 0) for seq in (1, 2, 3)
+    ]
+    assert {one.edition_id for one in people} == {send.edition_id}
+    assert [(one.first_name, one.last_name) for one in people] == [(f"Reader {n}", "") for n in (1, 2, 3)]
+    assert status(database, beside).audience == 2
+
+
+def test_readers_are_numbered_in_the_order_of_their_ids(database, relayed):
+    with database.transaction() as session:
+        made, other = publication(session), publication(session, slug="other")
+        view = issue(session, made, approved=True)
+        names = ("ana", "ben", "carol")
+        ids = [subscriber(session, SECRET, f"{name}@example.org", other.id).id for name in names]
+        for name in reversed(names):
+            subscriber(session, SECRET, f"{name}@example.org", made.id)
+    start(database, view.id)
+    delivery.begin_due(database, relayed)
+    with database.read() as session:
+        assert session.scalars(select(Recipient.subscriber_id).order_by(Recipient.seq)).all() == ids
+
+
+def test_every_delivery_has_the_lane_of_its_mailbox_provider(database, relayed):
+    with database.transaction() as session:
+        for domain, provider in (("firm.example", Provider.MICROSOFT), ("other.example", Provider.APPLE)):
+            session.add(MailboxDomain(domain=domain, lane=provider, look_up_at=clock.now()))
+    addresses = ("ana@gmail.com", "ben@firm.example", "carol@nowhere.example", "dave@other.example")
+    send_id = begun(database, relayed, 0, addresses=addresses)
+    with database.read() as session:
+        lanes = session.scalars(select(Delivery.lane).where(Delivery.send_id == send_id).order_by(Delivery.seq)).all()
+    assert lanes == [Provider.GMAIL, Provider.MICROSOFT, Provider.OTHER, Provider.APPLE]

@@ -2,22 +2,25 @@ import datetime as dt
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from factories.delivery import Inbox, begun, rows, scheduled, status, with_relay
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
-from newsletter import delivery, issues
+from newsletter import delivery, issues, publications
 from newsletter.delivery import statements
 from newsletter.delivery.changes import INTENT, RELEASE_INTENT, of_outcome
 from newsletter.delivery.frames import STALE_SECONDS
+from newsletter.delivery.lines import AHEAD
 from newsletter.delivery.models import Delivery, DeliveryState, SenderProcess, SendState
 from newsletter.delivery.recover import ASSUMED, CRASHED, finish
 from newsletter.delivery.send import RENEW_SECONDS
 from newsletter.delivery.statements import Ticket
-from newsletter.delivery.transports.outcomes import Accepted, Deferred, Refused, Reply
+from newsletter.delivery.transports.outcomes import Accepted, Deferred, Refused, Reply, Uncertain
 from newsletter.jobs.sweeper import PERIOD
 from newsletter.kit import clock, smtpd, wake
+from newsletter.kit.processes import identity
 from newsletter.publications import UncertainPolicy
 
 ME, OTHER = 7, 8
@@ -171,10 +174,24 @@ def stuck(database, settings):
         relayed = with_relay(settings, server, options="connections=2")
         send_id = begun(database, relayed, 100)
         process = sending(relayed)
-        inbox.wait_for(2)
-        yield send_id, process
-        process.kill()
-        process.wait()
+        try:
+            until(lambda: _is_stuck(status(database, send_id)))
+            yield send_id, process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _is_stuck(found):
+    """Whether nothing will change any more: both connections have all they may have, and more is claimed."""
+    return found.sending == 2 * AHEAD and found.claimed > 0
+
+
+def until(condition, seconds=30):
+    over = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < over
+        time.sleep(0.02)
 
 
 def test_what_a_killed_process_of_this_machine_held_is_free_at_once(database, stuck):
@@ -275,11 +292,14 @@ def test_what_comes_back_after_its_run_has_ended_is_called_off_by_the_next_sweep
     send_id, tickets = crashed(database, relayed)
     with database.transaction() as session:
         delivery.cancel(session, send_id)
+    begun(database, relayed, 1, prefix="another")  # a send beside it is none of its business
     delivery.recover(database)
     assert write(database, tickets[2:4], outcome(Deferred("RCPT", Reply(451, "later")))) == 2
+    age(database, send_id, seconds=500)
     delivery.recover(database)
     assert status(database, send_id).skipped == 4
     assert _unsettled(database, send_id) == 0
+    assert (clock.now() - rows(database, send_id)["reader3@example.org"].outcome_at).total_seconds() < 5
 
 
 def test_a_sweep_touches_only_what_has_run_out(database, relayed):
@@ -326,6 +346,7 @@ def test_a_paused_send_is_recovered_and_stays_paused(database, relayed):
     assert (found.state, found.uncertain, found.pending) == (SendState.PAUSED, 2, 2)
     finish(database, send_id)
     assert status(database, send_id).state is SendState.PAUSED
+    assert _unsettled(database, send_id) == 0
 
 
 def test_what_is_decided_to_be_sent_again_is_a_new_claim_and_wakes_the_workers(database, relayed):
@@ -388,6 +409,7 @@ def test_a_send_ends_once_with_its_hour_and_its_issue(database, relayed):
         session.execute(update(Delivery).values(state=DeliveryState.ACCEPTED))
     finish(database, send_id)
     ended = status(database, send_id)
+    assert _unsettled(database, send_id) == 0
     assert abs((clock.now() - ended.finished_at).total_seconds()) < 5
     with database.read() as session:
         assert issues.get(session, ended.issue).state is issues.IssueState.SENT
@@ -438,3 +460,113 @@ def test_an_uncertain_delivery_of_a_complete_send_is_settled_and_then_left_alone
 def _unsettled(database, send_id):
     with database.read() as session:
         return session.get(delivery.models.Send, send_id).unsettled
+
+
+@pytest.fixture
+def gone():
+    """The name of a process of this machine that runs no more."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        name = identity(process.pid)
+        process.kill()
+    return name
+
+
+def enter(database, process, *, seen_ago=0):
+    """Enter a process among the senders; returns its number as an owner."""
+    moment = clock.now() - dt.timedelta(seconds=seen_ago)
+    with database.transaction() as session:
+        row = SenderProcess(host="here", pid=1, process=process, started_at=moment, seen_at=moment)
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def test_the_leases_of_a_process_that_is_gone_have_run_out_and_no_others(database, relayed, gone):
+    send_id = begun(database, relayed, 6)
+    dead, living = enter(database, gone), enter(database, identity())
+    for owner in (dead, living):
+        tickets = claimed(database, send_id, owner=owner, limit=3)
+        assert write(database, tickets[:1], INTENT, owner=owner) == 1
+    delivery.recover(database)
+    found = {row.seq: str(row.state) for row in rows(database, send_id).values()}
+    assert [found[seq] for seq in range(1, 7)] == ["uncertain", "pending", "pending", "sending", "claimed", "claimed"]
+
+
+def test_a_gone_process_signs_out_when_it_was_silent_for_a_lease_and_a_living_one_never(database, relayed, gone):
+    silent = statements.LEASE_SECONDS + 1
+    enter(database, gone)
+    enter(database, identity(), seen_ago=silent)
+    signed_out = enter(database, gone, seen_ago=silent)
+    delivery.recover(database)
+    with database.read() as session:
+        found = {row.id: row.stopped_at for row in session.scalars(select(SenderProcess))}
+    assert [sender for sender, stopped_at in found.items() if stopped_at] == [signed_out]
+    assert abs((clock.now() - found[signed_out]).total_seconds()) < 5
+
+
+@pytest.mark.parametrize(("intended", "state"), [(0, "pending"), (2, "uncertain")])
+def test_leases_of_one_kind_alone_run_out_too(database, relayed, intended, state):
+    send_id = begun(database, relayed, 3)
+    tickets = claimed(database, send_id, limit=2)
+    write(database, tickets[:intended], INTENT)
+    age(database, send_id, seconds=46)
+    delivery.recover(database)
+    found = {row.seq: str(row.state) for row in rows(database, send_id).values()}
+    assert found == {1: state, 2: state, 3: "pending"}
+
+
+def test_a_sweep_that_finds_nothing_to_do_writes_nothing(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    begun(database, relayed, 1, prefix="another")
+    written = []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: written.append(given[2]))
+    delivery.recover(database)
+    assert status(database, send_id).sending == 2
+    assert not [statement for statement in written if statement.startswith(("UPDATE", "WITH"))]
+
+
+def test_a_quarter_of_an_hour_is_enough(database, relayed):
+    send_id, _ = crashed(database, relayed)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    age(database, send_id, seconds=900)
+    delivery.recover(database)
+    assert status(database, send_id).accepted == 4
+
+
+def test_what_was_held_for_a_person_stays_so_when_the_policy_changes_after_the_end(database, relayed):
+    send_id = begun(database, relayed, 1, uncertain_policy=UncertainPolicy.HOLD)
+    write(database, claimed(database, send_id), INTENT)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    assert status(database, send_id).summary == "complete with 1 uncertain"
+    with database.transaction() as session:
+        publication = publications.by_id(session, delivery.status(session, send_id).publication)
+        publications.update(session, publication, uncertain_policy=UncertainPolicy.ASSUME_ACCEPTED)
+    age(database, send_id, seconds=901)
+    delivery.recover(database)
+    assert status(database, send_id).uncertain == 1
+
+
+def test_a_complete_send_that_sends_again_has_not_ended_any_more(database, relayed):
+    send_id = begun(database, relayed, 1, uncertain_policy=UncertainPolicy.SEND_AGAIN)
+    write(database, claimed(database, send_id), INTENT)
+    age(database, send_id, seconds=61)
+    delivery.recover(database)
+    assert (status(database, send_id).summary, _unsettled(database, send_id)) == ("complete with 1 uncertain", 1)
+    with database.transaction() as session:  # it ends again later: then the sum is reckoned anew
+        session.get(delivery.models.Send, send_id).unsettled = 7
+    age(database, send_id, seconds=901)
+    delivery.recover(database)
+    found = status(database, send_id)
+    assert (found.state, found.finished_at, found.pending) == (SendState.SENDING, None, 1)
+    assert _unsettled(database, send_id) == 0
+
+
+def test_a_cancelled_send_knows_how_much_is_on_the_wire_or_undecided(database, relayed):
+    send_id, tickets = crashed(database, relayed)
+    with database.transaction() as session:
+        delivery.cancel(session, send_id)
+    assert write(database, tickets[2:3], outcome(Uncertain("the server closed the connection"))) == 1
+    finish(database, send_id)
+    assert _unsettled(database, send_id) == 2

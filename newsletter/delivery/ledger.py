@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from sqlalchemy import Connection
@@ -35,6 +35,7 @@ from newsletter.delivery.statements import Claimed, Ticket
 log = logging.getLogger(__name__)
 
 MOST_ROWS: Final = 2000  # in one commit
+GATHER_SECONDS: Final = 0.01  # the longest wait for rows that make a commit worth its cost
 LAST_TRIES: Final = 10.0  # seconds for which a closing ledger still tries to write
 PAUSES: Final = (0.1, 0.25, 0.5, 1.0, 2.0)  # seconds between tries while the database is away
 
@@ -91,6 +92,7 @@ class Ledger:
         self._connection: Connection | None = None
         self._written: tuple[Ticket, DeliveryState] | None = None  # a row as it was when its commit was confirmed
         self.commits = 0
+        self.worth = 0  # rows for which a commit need not wait for more
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -135,6 +137,7 @@ class Ledger:
         """Wait for one order, then take all that is there."""
         batch = _Batch([], [], [])
         order = self._orders.get()
+        began = time.monotonic()
         while True:
             match order:
                 case None:
@@ -146,9 +149,18 @@ class Ledger:
                     batch.alive = True
                 case _:
                     batch.changes.append(order)
-            if self._orders.empty() or len(batch.changes) >= MOST_ROWS or batch.last:
+            if batch.last or len(batch.changes) >= MOST_ROWS:
                 return batch
-            order = self._orders.get()
+            try:
+                order = self._orders.get(timeout=self._patience(batch, began))
+            except Empty:
+                return batch
+
+    def _patience(self, batch: _Batch, began: float) -> float:
+        """Return how long to wait for more: a commit costs as much as many rows, but whoever claims waits for it."""
+        if batch.claims or len(batch.changes) >= self.worth:
+            return 0.0
+        return max(began + GATHER_SECONDS - time.monotonic(), 0.0)
 
     def _commit(self, batch: _Batch) -> None:
         """Write a batch, however long the database is away."""

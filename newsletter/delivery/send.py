@@ -37,6 +37,7 @@ from newsletter.kit.wake import wake
 TICK_SECONDS: Final = 0.1
 RENEW_SECONDS: Final = 10.0
 ABSORB_SECONDS: Final = 5.0
+WORTH: Final = 4  # a commit does not wait when this part of what may be in hand is in it
 PERMANENT: Final = 500  # reply codes from here on get the same answer again
 
 
@@ -148,6 +149,7 @@ class Sender:
         room = AHEAD * self._lines.open - self._lines.withheld - len(self._asked) - len(self._ready) - len(self._wire)
         while backlog and room > 0:
             room -= self._ask(backlog.popleft())
+        self._ledger.worth = AHEAD * self._lines.open // WORTH
         waiting = len(backlog) + len(self._ready)
         if waiting > len(self._idle):
             self._lines.want(waiting - len(self._idle))

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from newsletter.delivery import statements
 from newsletter.delivery.changes import INTENT, RELEASE_CLAIM, RELEASE_INTENT, Change, skipped
 from newsletter.delivery.models import Delivery, DeliveryState, Send, SenderProcess, SendState
-from newsletter.delivery.statements import LEASE_SECONDS, MAX_RELAY, MAX_REPLY, Claimed, Ticket
+from newsletter.delivery.statements import LEASE_SECONDS, Claimed, Ticket
 from newsletter.kit import clock
 
 ME, OTHER = 7, 8
@@ -240,7 +240,7 @@ def test_what_is_too_long_is_cut_to_its_column(desk, change):
     tickets = desk.sending(send_id)
     assert desk.write([(tickets[0], change)]) == 1
     row = desk.rows(send_id)[1]
-    assert (row.reply, row.relay) == ("r" * MAX_REPLY, "m" * MAX_RELAY)
+    assert (row.reply, row.relay) == ("r" * 500, "m" * 120)
 
 
 @pytest.mark.parametrize("change", [accepted(None, None, None), UNCERTAIN._replace(reply=None, relay=None)])

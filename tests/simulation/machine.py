@@ -117,13 +117,25 @@ class LedgerMachine(World):
                 one.read_reply(held, patient=True)
 
     @precondition(lambda self: any(worker.hands() for worker in self.workers))
-    @rule(worker=which)
-    def another_takes_over(self, worker):
-        """Everybody stands still until the leases have run out; then one claims what there is, and all go on."""
+    @rule(worker=which, zombies=st.booleans())
+    def another_takes_over(self, worker, zombies):
+        """Everybody stands still until the leases have run out; one claims what there is, maybe who held it before.
+
+        Then all go on, the ``zombies`` at once.
+        """
         with self.step():
+            before = [(one, list(one.claimed), list(one.ready), list(one.on_wire)) for one in self.workers]
             self.meanwhile("lease")
             for send_id in self.begun:
                 self.claimed(self.workers[worker % len(self.workers)], send_id, 0, READERS)
+            for one, claimed, ready, on_wire in before if zombies else ():
+                for held in claimed:
+                    one.ask(held, fit=True)
+                for held in ready:
+                    one.speak(held, outcome=None, fate=Fate.ACCEPTED, patient=True)
+                for held in on_wire:
+                    one.read_reply(held, patient=True)
+                one.commit()
 
     @precondition(lambda self: self.hands("claimed"))
     @rule(numbers=some, fit=st.integers(0, 9))

@@ -132,10 +132,11 @@ class World(RuleBasedStateMachine):
             send_id = self.act(number, delivery.cancel, dies_after)
             self.changing(lambda before, after: before.send_id == send_id and taken_back(before, after, S.SKIPPED))
 
-    @precondition(lambda self: self.sends)
-    @rule(number=which, uncertain=st.booleans(), dies_after=st.none() | st.integers(0, 6))
+    @precondition(lambda self: self.unserved)
+    @rule(number=which, uncertain=st.integers(0, 2), dies_after=st.none() | st.integers(0, 6))
     def retry(self, number, uncertain, dies_after):
-        """A person sends again to those who have not got it; to the uncertain too if so decided."""
+        """A person sends again to those who have not got it; to the uncertain too if so decided, which is rarer."""
+        number, uncertain = self.send_ids.index(self.unserved[number % len(self.unserved)]), uncertain == 0
 
         def explains(before: Row, after: Row) -> bool:
             if before.state is S.UNCERTAIN:
@@ -147,6 +148,12 @@ class World(RuleBasedStateMachine):
         with self.step():
             send_id = self.act(number, lambda *given: delivery.retry(*given, uncertain=uncertain), dies_after)
             self.changing(explains)
+
+    @property
+    def unserved(self) -> list[int]:
+        """The sends that have somebody whom a retry might reach."""
+        states_met = (S.REFUSED, S.DEFERRED, S.UNCERTAIN)
+        return sorted({row.send_id for row in self.accounts.rows.values() if row.state in states_met})
 
     def act(self, number: int, verb: Callable, dies_after: int | None) -> int:
         send_id = self.send_ids[number % len(self.sends)]

@@ -116,18 +116,21 @@ class LedgerMachine(World):
             for held in list(one.on_wire) if stages > 4 else ():
                 one.read_reply(held, patient=True)
 
-    @precondition(lambda self: any(worker.hands() for worker in self.workers))
+    @precondition(lambda self: self.workers and self.begun)
     @rule(worker=which, zombies=st.booleans())
     def another_takes_over(self, worker, zombies):
         """Everybody stands still until the leases have run out; one claims what there is, maybe who held it before.
 
-        Then all go on, the ``zombies`` at once.
+        Then all go on; ``zombies``, the late one among them, have just claimed and go on at once.
         """
+        late = self.workers[worker % len(self.workers)]
         with self.step():
+            for send_id in self.begun if zombies else ():
+                self.claimed(late, send_id, 0, READERS)
             before = [(one, list(one.claimed), list(one.ready), list(one.on_wire)) for one in self.workers]
             self.meanwhile("lease")
             for send_id in self.begun:
-                self.claimed(self.workers[worker % len(self.workers)], send_id, 0, READERS)
+                self.claimed(late, send_id, 0, READERS)
             for one, claimed, ready, on_wire in before if zombies else ():
                 for held in claimed:
                     one.ask(held, fit=True)

@@ -37,7 +37,7 @@ def test_leases_and_waits_do_not_depend_on_a_workers_clock(trial, relay, databas
     relay.wait_for(100)
     held = leases(database)
     assert held
-    assert all(0 < seconds <= LEASE_SECONDS for seconds in held)
+    assert all(0 < seconds < LEASE_SECONDS + 5 for seconds in held)  # hours off if a worker's clock were asked
     relay.wait_for(READERS - 3)
     time.sleep(1)  # sweeps enough to send them again, had anybody's clock been asked
     waiting = rows(database, send.send_id)

@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from factories.delivery import Inbox, begun, rows, scheduled, status, with_relay
+from factories.delivery import begun, rows, scheduled, status
 from sqlalchemy import update
 
 from newsletter import delivery, issues
@@ -18,17 +18,6 @@ from newsletter.kit import clock, smtpd, wake
 
 ANA, BEN, CAROL = "ana@example.org", "ben@example.org", "carol@example.org"
 VERBS = (delivery.pause, delivery.resume, delivery.cancel, delivery.retry)
-
-
-@pytest.fixture
-def inbox():
-    return Inbox()
-
-
-@pytest.fixture
-def relayed(settings, inbox):
-    with smtpd.Server(inbox) as server:
-        yield with_relay(settings, server)
 
 
 @pytest.fixture

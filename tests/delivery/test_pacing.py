@@ -51,22 +51,6 @@ class Blocking(Inbox):
         return super().rcpt(session, address)
 
 
-@pytest.fixture
-def inbox():
-    return Inbox()
-
-
-@pytest.fixture
-def server(inbox):
-    with smtpd.Server(inbox) as running:
-        yield running
-
-
-@pytest.fixture
-def relayed(settings, server):
-    return with_relay(settings, server)
-
-
 class Running:
     """Runs beside the test, until stopped."""
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import uvloop
-from factories.delivery import Inbox, begun, scheduled, status, with_relay
+from factories.delivery import begun, scheduled, status
 from sqlalchemy import text, update
 
 from newsletter import delivery, issues
@@ -18,23 +18,6 @@ from newsletter.delivery.remember import FILE, Known, Memory, WentBack, check
 from newsletter.delivery.restoration import PROBLEM
 from newsletter.delivery.statements import Ticket
 from newsletter.issues import IssueState
-from newsletter.kit import smtpd
-
-
-@pytest.fixture
-def inbox():
-    return Inbox()
-
-
-@pytest.fixture
-def server(inbox):
-    with smtpd.Server(inbox) as running:
-        yield running
-
-
-@pytest.fixture
-def relayed(settings, server):
-    return with_relay(settings, server)
 
 
 def run_until(database, settings, inbox, count):

@@ -30,22 +30,6 @@ def run_again_and_again(database, settings, times=8):
         delivery.run(database, settings, options=EAGER)
 
 
-@pytest.fixture
-def inbox():
-    return Inbox()
-
-
-@pytest.fixture
-def server(inbox):
-    with smtpd.Server(inbox) as running:
-        yield running
-
-
-@pytest.fixture
-def relayed(settings, server):
-    return with_relay(settings, server)
-
-
 @pytest.mark.parametrize("offers", OFFERS)
 def test_everybody_gets_it_exactly_once(database, settings, offers):
     inbox = Inbox(OFFERS[offers])

@@ -22,11 +22,6 @@ ANA, BEN = "ana@example.org", "ben@example.org"
 
 
 @pytest.fixture
-def inbox():
-    return Inbox()
-
-
-@pytest.fixture
 def relayed(settings, inbox):
     """Settings with a relay that takes one message at a time."""
     with smtpd.Server(inbox) as server:
@@ -134,7 +129,7 @@ def test_a_pause_keeps_back_all_but_what_may_be_on_the_wire(database, relayed, i
 
 
 def test_who_leaves_while_the_intent_waits_is_not_mailed(database, relayed, inbox, monkeypatch):
-    monkeypatch.setattr("newsletter.delivery.supply.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("newsletter.delivery.frames.LOOK_HOLDS", 0.0)
     send_id = begun(database, relayed, 0, addresses=(ANA, BEN))
 
     def leaves(address):

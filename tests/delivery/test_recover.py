@@ -517,7 +517,10 @@ def test_leases_of_one_kind_alone_run_out_too(database, relayed, intended, state
 
 def test_a_sweep_that_finds_nothing_to_do_writes_nothing(database, relayed):
     send_id, _ = crashed(database, relayed)
-    begun(database, relayed, 1, prefix="another")
+    cancelled = begun(database, relayed, 2, prefix="another")
+    write(database, claimed(database, cancelled, limit=1), INTENT)
+    with database.transaction() as session:
+        delivery.cancel(session, cancelled)
     written = []
     event.listen(database.engine, "before_cursor_execute", lambda *given: written.append(given[2]))
     delivery.recover(database)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from newsletter import audience, delivery
 from newsletter.delivery import supply as module
 from newsletter.delivery.ledger import Ledger
-from newsletter.delivery.models import Delivery, Pace, PaceState
+from newsletter.delivery.models import Delivery, Pace, PaceState, Send
 from newsletter.delivery.pace.pacer import Pacer
 from newsletter.delivery.pace.providers import Provider
 from newsletter.delivery.supply import Supply
@@ -110,9 +110,9 @@ def pace(database, name, **values):
 
 @contextlib.contextmanager
 def locked(database):
-    """Nobody else can claim the first row meanwhile."""
+    """Nobody can claim anything meanwhile."""
     with database.transaction() as session:
-        session.execute(update(Delivery).where(Delivery.seq == 1).values(attempt=Delivery.attempt))
+        session.execute(update(Send).values(grace_seconds=Send.grace_seconds))
         yield
 
 

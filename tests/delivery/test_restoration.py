@@ -170,14 +170,14 @@ def lose_commits(database):
     with database.connection() as connection:
         connection.execute(text("UPDATE deliveries SET state = 'pending', epoch = 0, owner = NULL, lease_until = NULL"))
         if database.dialect == "sqlite":
-            time.sleep(0.3)
+            time.sleep(1.0)
             return
         others = "pid <> pg_backend_pid() AND datname = current_database()"
         connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
 
 
 def test_a_failover_that_lost_commits_stops_a_running_sender(database, impatient, relayed, inbox):
-    send_id = begun(database, relayed, 2000)
+    send_id = begun(database, relayed, 6000)
 
     def lose():
         inbox.wait_for(100)

@@ -12,12 +12,13 @@ import contextlib
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from newsletter import issues
 from newsletter.db import after_commit, now
 from newsletter.delivery import states
+from newsletter.delivery.locking import in_order
 from newsletter.delivery.models import Delivery, DeliveryState, Send, SendState
 from newsletter.delivery.queries import SendStatus, status
 from newsletter.errors import NotFound, Refused
@@ -45,17 +46,9 @@ def move(session: Session, send_id: int, to: SendState, **values: Any) -> None: 
 def shift(session: Session, send_id: int, before: tuple[DeliveryState, ...], to: DeliveryState, **values: Any) -> None:  # noqa: ANN401 - columns of Delivery
     """Move all deliveries in ``before`` that may go there to ``to``, under a new epoch."""
     allowed = [state for state in states.sources(states.DELIVERY, to) if state in before]
-    # Locked in the order of the key, as the ledger locks, so that the two cannot wait for each other.
-    rows = (
-        select(Delivery.seq)
-        .where(Delivery.send_id == send_id, Delivery.state.in_(allowed))
-        .order_by(Delivery.seq)
-        .with_for_update()
-        .cte("rows")
-    )
     session.execute(
         update(Delivery)
-        .where(Delivery.send_id == send_id, Delivery.seq.in_(select(rows.c.seq)))
+        .where(in_order(send_id, Delivery.state.in_(allowed)))
         .values(state=to, epoch=Delivery.epoch + 1, lease_until=None, not_before=None, **values)
         .execution_options(synchronize_session=False)
     )

@@ -22,6 +22,7 @@ from newsletter import issues, publications
 from newsletter.db import Database, after_commit, later, now
 from newsletter.delivery import states
 from newsletter.delivery.control import CANCELLED, move, shift
+from newsletter.delivery.locking import in_order
 from newsletter.delivery.models import Delivery, DeliveryState, Send, SenderProcess, SendState
 from newsletter.delivery.statements import LEASE_SECONDS, MAX_REPLY
 from newsletter.errors import Refused
@@ -110,15 +111,15 @@ def _needs_work(session: Session, send_id: int, gone: Sequence[int]) -> bool:
 
 
 def _expire(session: Session, send_id: int, gone: Sequence[int]) -> None:
-    mine = update(Delivery).where(Delivery.send_id == send_id).execution_options(synchronize_session=False)
+    change = update(Delivery).execution_options(synchronize_session=False)
     session.execute(
-        mine.where(_expired(DeliveryState.CLAIMED, gone)).values(
+        change.where(in_order(send_id, _expired(DeliveryState.CLAIMED, gone))).values(
             state=DeliveryState.PENDING, epoch=Delivery.epoch + 1, lease_until=None
         )
     )
     # Owner and epoch stay: should the owner live after all, the reply it reads is evidence.
     session.execute(
-        mine.where(_expired(DeliveryState.SENDING, gone)).values(
+        change.where(in_order(send_id, _expired(DeliveryState.SENDING, gone))).values(
             state=DeliveryState.UNCERTAIN, lease_until=None, outcome_at=now(), reply=CRASHED
         )
     )

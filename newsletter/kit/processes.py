@@ -32,13 +32,17 @@ def is_gone(name: str) -> bool:
     if not place or place != _place():
         return False
     number, started = process.split(" ")
+    return not _exists(int(number)) or _stat(int(number))[:1] == ["Z"] or started_at(int(number)) not in ("", started)
+
+
+def _exists(pid: int) -> bool:
     try:
-        os.kill(int(number), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
         return True
-    except PermissionError:
-        pass  # somebody else's: /proc may still tell since when
-    return _stat(int(number))[:1] == ["Z"] or started_at(int(number)) not in ("", started)
+    return True
 
 
 def started_at(pid: int) -> str:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from newsletter.db import Database, after_commit, later, now
+from newsletter.delivery.locking import in_order
 from newsletter.delivery.models import Delivery, DeliveryState, Pace, PaceState, Send, SenderProcess, SendState
 from newsletter.delivery.pace import limits
 from newsletter.delivery.pace.limits import PaceRow
@@ -191,22 +192,10 @@ def _due_again(session: Session, name: str) -> None:
 
 
 def _hurry(session: Session, send_id: int, lane: Provider) -> None:
-    # Locked in the order of the key, as the ledger locks, so that the two cannot wait for each other.
-    rows = (
-        select(Delivery.seq)
-        .where(
-            Delivery.send_id == send_id,
-            Delivery.lane == lane,
-            Delivery.state == DeliveryState.DEFERRED,
-            Delivery.code >= PERMANENT,
-        )
-        .order_by(Delivery.seq)
-        .with_for_update()
-        .cte("rows")
-    )
+    ours = (Delivery.lane == lane, Delivery.state == DeliveryState.DEFERRED, Delivery.code >= PERMANENT)
     session.execute(
         update(Delivery)
-        .where(Delivery.send_id == send_id, Delivery.seq.in_(select(rows.c.seq)))
+        .where(in_order(send_id, *ours))
         .values(not_before=None)
         .execution_options(synchronize_session=False)
     )
